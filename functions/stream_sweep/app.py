@@ -1,0 +1,20 @@
+"""Every minute: closes sessions without traffic, and those that have lasted too long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from audioapi import settings
+from audioapi.observe import logger
+from audioapi.streaming import sweeper
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+settings.streaming()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(_: dict[str, Any], __: LambdaContext) -> None:
+    sweeper.sweep(now=time.time_ns() // 1_000_000)

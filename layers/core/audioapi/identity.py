@@ -1,0 +1,141 @@
+"""Who is calling: API keys, of which only digests are kept, and JSON Web Tokens.
+
+Authentication happens here and not in an authoriser, because a gateway can't shape a 401's body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from audioapi import settings, tables
+from audioapi.problems import ForbiddenError, InvalidKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jwt import PyJWKClient
+
+ALL_SCOPES = ("read", "write")
+_SYMMETRIC = ["HS256"]
+_ASYMMETRIC = ["RS256", "ES256"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller: a user of an organisation, and what the credential allows."""
+
+    user_id: str
+    organization_id: str
+    scopes: tuple[str, ...] = ALL_SCOPES
+
+    def require(self, scope: str) -> None:
+        if scope not in self.scopes:
+            raise ForbiddenError(f"This key lacks the scope '{scope}'", scopes=list(self.scopes))
+
+
+def authenticate(headers: Mapping[str, str], query: Mapping[str, str]) -> Principal | None:
+    """The caller by the first credential there is: header `x-api-key`, query `api_key`, header
+    `Authorization: Bearer`, query `token` (browsers' EventSource and WebSocket set no headers).
+
+    `headers` have lower-case names. None without any credential; InvalidKeyError for a bad one.
+    """
+    if api_key := headers.get("x-api-key") or query.get("api_key"):
+        return _by_api_key(api_key)
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer:
+        return _by_token(bearer.strip())
+    if scheme:
+        raise InvalidKeyError
+    if token := query.get("token"):
+        return _by_token(token)
+    return None
+
+
+def required(principal: Principal | None) -> Principal:
+    if principal is None:
+        raise InvalidKeyError
+    return principal
+
+
+def digest(api_key: str) -> str:
+    """SHA-256 hex of a key: keys are long and random, so a slow hash would add nothing."""
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def put_api_key(api_key: str, principal: Principal, *, expires_at: int | None = None) -> None:
+    """Makes `api_key` valid for `principal`, until `expires_at` (epoch seconds) if given."""
+    item = {
+        "digest": digest(api_key),
+        "user_id": principal.user_id,
+        "organization_id": principal.organization_id,
+        "scopes": list(principal.scopes),
+        "expires_at": expires_at,
+    }
+    tables.client().put_item(
+        TableName=settings.identity().api_keys_table, Item=tables.marshal(item)
+    )
+
+
+def _by_api_key(api_key: str) -> Principal:
+    found = tables.client().get_item(
+        TableName=settings.identity().api_keys_table,
+        Key=tables.marshal({"digest": digest(api_key)}),
+    )
+    item = tables.unmarshal(found.get("Item", {}))
+    if not item or item.get("revoked") or item.get("expires_at", time.time()) < time.time():
+        raise InvalidKeyError
+    return Principal(item["user_id"], item["organization_id"], tuple(item["scopes"]))
+
+
+def _by_token(token: str) -> Principal:
+    import jwt  # noqa: PLC0415 — 70 ms that only callers with a token pay for
+
+    config = settings.identity()
+    try:
+        if config.jwks_url:
+            key: Any = _jwks(config.jwks_url).get_signing_key_from_jwt(token)
+            algorithms = _ASYMMETRIC
+        elif config.jwt_secret_arn:
+            key, algorithms = _secret(config.jwt_secret_arn), _SYMMETRIC
+        else:
+            raise InvalidKeyError
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=config.jwt_audience,
+            issuer=config.jwt_issuer,
+            options={"require": ["exp", "sub"]},
+        )
+    except jwt.PyJWTError as error:
+        raise InvalidKeyError from error
+    return _principal(claims)
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    """`scope` is a string of names (RFC 8693 §4.2); without one the token allows everything."""
+    organization_id = claims.get("organization_id")
+    scopes = claims.get("scope")
+    if not isinstance(organization_id, str) or not isinstance(scopes, str | None):
+        raise InvalidKeyError
+    return Principal(
+        claims["sub"], organization_id, ALL_SCOPES if scopes is None else tuple(scopes.split())
+    )
+
+
+@cache
+def _jwks(url: str) -> PyJWKClient:
+    from jwt import PyJWKClient  # noqa: PLC0415 — as above
+
+    return PyJWKClient(url, timeout=5)
+
+
+@cache
+def _secret(arn: str) -> str:
+    import boto3  # noqa: PLC0415 — a client that only callers with a token need
+
+    return boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]

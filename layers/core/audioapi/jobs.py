@@ -1,0 +1,61 @@
+"""What every queue function shares: one message after the other, failures reported one by one.
+
+A failed message comes back after seconds that grow with its attempts, not after the queue's
+visibility timeout. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audioapi import queues
+from audioapi.observe import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How often a message was received, from 1, and how long ago it was sent."""
+
+    attempt: int
+    age_ms: int
+
+
+def handler(
+    work: Callable[[Message, Delivery], None], *, queue_url: str
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`."""
+
+    @logger.inject_lambda_context(clear_state=True)
+    def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+        failed = [r["messageId"] for r in event["Records"] if not _done(r, work, queue_url)]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+    return lambda_handler
+
+
+def _done(
+    record: dict[str, Any], work: Callable[[Message, Delivery], None], queue_url: str
+) -> bool:
+    attributes = record["attributes"]
+    delivery = Delivery(
+        attempt=int(attributes["ApproximateReceiveCount"]),
+        age_ms=time.time_ns() // 1_000_000 - int(attributes["SentTimestamp"]),
+    )
+    logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
+    try:
+        work(json.loads(record["body"]), delivery)
+    except Exception:  # noqa: BLE001 — the outermost edge: one failure is not the others'
+        logger.exception("message failed; it will be tried again")
+        queues.retry_soon(queue_url, record["receiptHandle"], attempt=delivery.attempt)
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""S3: small objects written once, many read in order, large ones uploaded part by part."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+READ_AHEAD = 16
+PRESIGNED_SECONDS = 3600
+
+
+@cache
+def client() -> S3Client:
+    # Without these two, boto3 signs URLs the old way (SigV2, global host), which newer regions
+    # refuse. https://docs.aws.amazon.com/AmazonS3/latest/userguide/sigv4-query-string-auth.html
+    return boto3.client(
+        "s3",
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual"},
+            max_pool_connections=READ_AHEAD,
+        ),
+    )
+
+
+def put_once(bucket: str, key: str, data: bytes) -> bool:
+    """Stores `data` unless the key exists; whether it was stored. Durable when it returns.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    while True:
+        try:
+            client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "PreconditionFailed":
+                return False
+            if code != "ConditionalRequestConflict":  # a race that S3 asks to be tried again
+                raise
+        else:
+            return True
+
+
+def keys(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
+    """Keys under `prefix` in their order, from the first that sorts behind `after`."""
+    pages = client().get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
+        for entry in page.get("Contents", ()):
+            yield entry["Key"]
+
+
+def read(bucket: str, key: str) -> bytes:
+    return client().get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def read_in_order(bucket: str, wanted: Iterable[str]) -> Iterator[bytes]:
+    """The objects' bytes in the order of their keys, up to READ_AHEAD of them fetched ahead."""
+    remaining = iter(wanted)
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        ahead: deque[Future[bytes]] = deque()
+        try:
+            ahead.extend(pool.submit(read, bucket, key) for key in islice(remaining, READ_AHEAD))
+            while ahead:
+                data = ahead.popleft().result()
+                ahead.extend(pool.submit(read, bucket, key) for key in islice(remaining, 1))
+                yield data
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def upload_parts(
+    bucket: str, key: str, parts: Iterable[tuple[int, bytes]], *, content_type: str
+) -> None:
+    """One object of numbered parts, which may come in any order. It appears whole when the last
+    one is in, or not at all; what was uploaded of a failed one is removed.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+    """
+    upload = client().create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
+    upload_id = upload["UploadId"]
+    try:
+        etags = {
+            number: client().upload_part(
+                Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data
+            )["ETag"]
+            for number, data in parts
+        }
+        client().complete_multipart_upload(
+            Bucket=bucket,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": [{"PartNumber": n, "ETag": etags[n]} for n in sorted(etags)]},
+        )
+    except BaseException:
+        client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+        raise
+
+
+def presigned_url(bucket: str, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
+    """A URL that reads the object for `seconds`; it dies earlier with the signing credentials."""
+    return client().generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
+    )

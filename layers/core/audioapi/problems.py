@@ -1,0 +1,118 @@
+"""What can go wrong, and the Problem Details (RFC 9457) that a caller gets for it.
+
+The one place that knows status codes. Domain code raises these exceptions and nothing else.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class AudioApiError(Exception):
+    """A failure with a code that callers can rely on; `members` go into the body beside it."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+        self.headers: dict[str, str] = {}
+
+
+class InvalidRequestError(AudioApiError):
+    """A body or parameter is malformed; say which, and what is allowed."""
+
+    code = "INVALID_REQUEST"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class UnprocessableError(InvalidRequestError):
+    """The same for the families whose documents answer 422."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class InvalidKeyError(AudioApiError):
+    """No credential, or one that is unknown, revoked or expired: callers can't tell which."""
+
+    code = "INVALID_KEY"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("Invalid or missing API key")
+
+
+class ForbiddenError(AudioApiError):
+    """The caller is known, and may not."""
+
+    code = "FORBIDDEN"
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFoundError(AudioApiError):
+    """There is no such thing, or it is another tenant's: the answer is the same."""
+
+    code = "NOT_FOUND"
+    status = HTTPStatus.NOT_FOUND
+
+
+class SessionNotFoundError(NotFoundError):
+    code = "SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("Session not found", session_id=session_id)
+
+
+class SessionRefusedError(InvalidRequestError):
+    """A handshake for a session that can't be joined: 400, for what published clients know as 1008."""
+
+    code = "SESSION_NOT_FOUND"
+
+
+class MethodNotAllowedError(AudioApiError):
+    """The path exists, not with this method."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__("Method not allowed", valid_values=allowed)
+        self.headers = {"Allow": ", ".join(allowed)}  # RFC 9110 §15.5.6 requires it
+
+
+class ConflictError(AudioApiError):
+    """The resource is in a state in which this can't be done."""
+
+    code = "CONFLICT"
+    status = HTTPStatus.CONFLICT
+
+
+class UnavailableError(AudioApiError):
+    """A service that this needs doesn't answer now; the same request may work later."""
+
+    code = "UNAVAILABLE"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+INTERNAL = AudioApiError("Internal server error")
+
+
+def body(error: AudioApiError, request_id: str) -> dict[str, Any]:
+    """The problem's JSON object. `error` and `detail` both hold the text, as published clients
+    read one or the other.
+    """
+    return {
+        "type": "about:blank",
+        "title": error.status.phrase,
+        "status": int(error.status),
+        "detail": error.detail,
+        "code": error.code,
+        "error": error.detail,
+        "request_id": request_id,
+        **error.members,
+    }

@@ -1,0 +1,1 @@
+"""Streaming: chunks over WebSocket, durable before they're acknowledged, one WAV a session."""

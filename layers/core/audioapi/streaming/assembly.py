@@ -1,0 +1,103 @@
+"""The worker's part: a closed session's chunks become one WAV, whole or not at all.
+
+Every step may be done twice or be cut short by a crash: the session is sealed once, the same
+chunks give the same bytes under the same key, and only then is the session called completed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from audioapi import objects, queues, settings
+from audioapi.media import assemble, wav
+from audioapi.observe import logger
+from audioapi.streaming import chunks, frames, service, store
+from audioapi.streaming.models import Session, Status
+
+if TYPE_CHECKING:
+    from audioapi.streaming.frames import Frame
+
+GAVE_UP = "The audio could not be processed; its chunks are kept"
+
+
+def assemble_session(session_id: str) -> None:
+    """Makes the session's file and tells whoever is still connected."""
+    session = store.session(session_id)
+    if session is None or session.status is Status.ACTIVE:
+        logger.warning("nothing to assemble", session_id=session_id)
+    elif session.status.finished:
+        _announce(session)
+    elif _stragglers_due(session):
+        message = {"type": "assemble_session", "session_id": session_id}
+        queues.send(settings.streaming().jobs_queue_url, message, delay_seconds=1)
+    elif sealed := store.seal(session_id):
+        _finish(sealed)
+
+
+def give_up(session_id: str) -> None:
+    """Marks a session whose job failed too often, so that nobody waits for it in vain."""
+    session = store.session(session_id)
+    if session and not session.status.finished and (failed := store.fail(session, GAVE_UP)):
+        _announce(failed)
+
+
+def _stragglers_due(session: Session) -> bool:
+    """Whether chunks that the close counted are missing and still have time to come."""
+    expected, closing_at = session.expected_chunks, session.closing_at
+    if expected is None or closing_at is None or session.total_chunks >= expected:
+        return False
+    waited_ms = time.time_ns() // 1_000_000 - closing_at
+    return (
+        waited_ms < settings.streaming().straggler_wait_seconds * 1000
+        and service.next_seq(session) < expected
+    )
+
+
+def _finish(sealed: Session) -> None:
+    try:
+        finished = _make_file(sealed)
+    except assemble.MediaError as error:
+        logger.warning("session is no audio", session_id=sealed.session_id, reason=str(error))
+        finished = store.fail(sealed, str(error))
+    if finished:
+        _announce(finished)
+
+
+def _make_file(sealed: Session) -> Session | None:
+    """Streams chunks, decoder and upload into each other: memory doesn't grow with the session."""
+    config = settings.streaming()
+    missing = chunks.missing(sealed) if sealed.numbered else []
+    if sealed.total_chunks == 0:
+        return store.complete(sealed, missing_chunks=missing)
+    report = assemble.Report()
+    pcm = assemble.assemble(
+        objects.read_in_order(config.audio_bucket, chunks.keys(sealed)),
+        declared=sealed.format,
+        sample_rate=sealed.sample_rate,
+        channels=sealed.channels,
+        report=report,
+    )
+    key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
+    parts = wav.parts(pcm, sample_rate=sealed.sample_rate, channels=sealed.channels)
+    objects.upload_parts(config.audio_bucket, key, parts, content_type="audio/wav")
+    return store.complete(
+        sealed,
+        file_path=key,
+        duration_seconds=report.samples / sealed.sample_rate,
+        missing_chunks=missing,
+    )
+
+
+def _announce(finished: Session) -> None:
+    """May be said twice: after the first time, nobody is connected any more."""
+    queues.send(
+        settings.streaming().notifications_queue_url,
+        {"session_id": finished.session_id, "frame": _result(finished)},
+    )
+
+
+def _result(finished: Session) -> Frame:
+    if finished.status is Status.ERROR:
+        return frames.unprocessable(finished)
+    return frames.ready(finished, download_url=service.download_url(finished))

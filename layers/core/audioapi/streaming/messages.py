@@ -1,0 +1,117 @@
+"""The way of a message: a chunk made durable and acknowledged, or a control action done.
+
+Nothing but S3 and DynamoDB is touched on it: one read, one object, one counter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from audioapi import settings
+from audioapi.observe import logger
+from audioapi.streaming import chunks, frames, service, store
+from audioapi.streaming.frames import BadChunkError, BadFrameError, Chunk, Control, Frame
+
+if TYPE_CHECKING:
+    from audioapi.streaming.models import Session
+
+FINALIZED = "Session already finalized"
+
+
+def receive(
+    body: str, *, binary: bool, connection_id: str, message_id: str, received_at: int
+) -> Frame:
+    """The answer to a message of a connection, received by the gateway at `received_at` (epoch ms).
+
+    Everything a client can get wrong is answered with a frame, and so is a failure of ours that
+    hits a chunk: its `retry` says that the same chunk may be sent again.
+    """
+    session = _session(connection_id)
+    try:
+        _check_size(body)
+        message = frames.parse(body, binary=binary)
+        if isinstance(message, Control):
+            return _control(message, session, received_at)
+        return _chunk(message, session, message_id, received_at)
+    except BadFrameError as error:
+        return {**error.frame, "session_id": session.session_id}
+    except BadChunkError as error:
+        return frames.refused(session, str(error), seq=error.seq)
+
+
+def _session(connection_id: str) -> Session:
+    found = store.session(store.connection(connection_id).session_id)
+    if found is None:
+        raise LookupError(connection_id)
+    return found
+
+
+def _check_size(body: str) -> None:
+    limit = settings.streaming().max_message_size_bytes
+    if len(body) > limit:
+        raise BadChunkError(
+            f"The message has {len(body)} bytes; MAX_MESSAGE_SIZE_BYTES allows {limit}"
+        )
+
+
+def _chunk(chunk: Chunk, session: Session, message_id: str, received_at: int) -> Frame:
+    limit = settings.streaming().max_chunk_size_mb
+    if len(chunk.data) > limit * 1024 * 1024:
+        raise BadChunkError(
+            f"The chunk has {len(chunk.data)} bytes; MAX_CHUNK_SIZE_MB allows {limit} MB",
+            seq=chunk.seq,
+        )
+    if not session.awaits(received_at=received_at, seq=chunk.seq):
+        raise BadChunkError(FINALIZED, seq=chunk.seq)
+    if session.numbered not in (None, chunk.seq is not None):
+        raise BadChunkError(_numbering(chunk), seq=chunk.seq)
+    try:
+        kept = _keep(chunk, session, message_id, received_at)
+    except (BotoCoreError, ClientError):
+        logger.exception("chunk not kept", session_id=session.session_id, seq=chunk.seq)
+        return frames.failed(session, seq=chunk.seq)
+    return frames.acknowledged(kept, seq=chunk.seq)
+
+
+def _keep(chunk: Chunk, session: Session, message_id: str, received_at: int) -> Session:
+    """Object first, then commit: only then may the chunk be acknowledged."""
+    new = chunks.put(
+        session.session_id,
+        chunk.data,
+        seq=chunk.seq,
+        order=chunks.arrival_order(received_at, message_id),
+    )
+    try:
+        return store.commit_chunk(
+            session.session_id,
+            size=len(chunk.data),
+            numbered=chunk.seq is not None,
+            new=new,
+            now=received_at,
+        )
+    except store.NotOpenError as error:
+        raise BadChunkError(FINALIZED, seq=chunk.seq) from error
+    except store.NumberingError as error:
+        raise BadChunkError(_numbering(chunk), seq=chunk.seq) from error
+
+
+def _numbering(chunk: Chunk) -> str:
+    return (
+        "seq is missing: the other chunks of this session carry one"
+        if chunk.seq is None
+        else "seq is not allowed: the other chunks of this session carry none"
+    )
+
+
+def _control(control: Control, session: Session, received_at: int) -> Frame:
+    if control.action == "close_session":
+        return frames.closed(
+            service.close_session(
+                session, received_at=received_at, expected_chunks=control.chunk_count
+            )
+        )
+    if control.action == "keepalive":
+        return frames.kept_alive(store.touch(session.session_id, now=received_at) or session)
+    return frames.state(session, next_seq=service.next_seq(session))

@@ -1,0 +1,62 @@
+"""What clients are told without asking, posted to their connections through the gateway."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from audioapi import settings
+from audioapi.observe import logger
+from audioapi.streaming import store
+from audioapi.streaming.models import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+_HANDSHAKE_MS = 10_000
+
+
+class NotConnectedYetError(Exception):
+    """A greeting came before its handshake was through: it is worth another try."""
+
+
+def deliver(notice: Mapping[str, Any], *, age_ms: int) -> None:
+    """Posts a notice: `frame` to the connection `connection_id`, or to every connection of
+    `session_id`, each of which is then closed. `age_ms` is how long the notice has waited.
+    """
+    if "session_id" in notice:
+        for connection_id in store.connections(notice["session_id"]):
+            _post(connection_id, notice["frame"])
+            _hang_up(Connection(connection_id=connection_id, session_id=notice["session_id"]))
+    elif not _post(notice["connection_id"], notice["frame"]):
+        if age_ms < _HANDSHAKE_MS:
+            raise NotConnectedYetError(notice["connection_id"])
+        logger.info("greeting dropped: the connection is gone")
+
+
+@cache
+def _gateway() -> ApiGatewayManagementApiClient:
+    endpoint = settings.gateway().websocket_endpoint
+    return boto3.client("apigatewaymanagementapi", endpoint_url=endpoint)
+
+
+def _post(connection_id: str, frame: Mapping[str, Any]) -> bool:
+    """Whether somebody is there to get it."""
+    try:
+        _gateway().post_to_connection(ConnectionId=connection_id, Data=json.dumps(frame).encode())
+    except _gateway().exceptions.GoneException:
+        return False
+    return True
+
+
+def _hang_up(connection: Connection) -> None:
+    try:
+        _gateway().delete_connection(ConnectionId=connection.connection_id)
+    except _gateway().exceptions.GoneException:
+        logger.debug("the client was faster")
+    store.detach(connection)

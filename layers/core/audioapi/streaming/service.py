@@ -1,0 +1,222 @@
+"""What callers do with a stream session: open, resume, look at, list, close."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, TypeVar
+
+from audioapi import objects, queues, settings
+from audioapi.identity import required
+from audioapi.observe import logger
+from audioapi.problems import (
+    ForbiddenError,
+    InvalidKeyError,
+    InvalidRequestError,
+    SessionNotFoundError,
+    SessionRefusedError,
+    UnprocessableError,
+)
+from audioapi.streaming import chunks, frames, store
+from audioapi.streaming.models import (
+    CHANNELS,
+    FORMATS,
+    SAMPLE_RATES,
+    ClosedSession,
+    Session,
+    SessionInfo,
+    SessionPage,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from audioapi.identity import Principal
+
+_T = TypeVar("_T", int, str)
+
+
+def connect(
+    principal: Principal | None, query: Mapping[str, str], connection_id: str, *, now: int
+) -> None:
+    """Makes a session for a new connection, or attaches it to the one it names. The greeting goes
+    through a queue, because nothing can be posted to a connection before `$connect` returns.
+    """
+    if "session_id" in query:
+        greeting = _resume(principal, query, connection_id, now)
+    else:
+        greeting = _create(principal, query, connection_id, now)
+    queues.send(
+        settings.streaming().notifications_queue_url,
+        {"connection_id": connection_id, "frame": greeting},
+    )
+
+
+def disconnect(connection_id: str) -> None:
+    """Forgets a connection, if it is known: `$disconnect` may come late, or never."""
+    try:
+        store.detach(store.connection(connection_id))
+    except LookupError:
+        logger.debug("the connection was forgotten before")
+
+
+def info(principal: Principal | None, session_id: str) -> SessionInfo:
+    """Raises SessionNotFoundError for an unknown session and for one of somebody else's alike."""
+    found = _visible(principal, session_id)
+    if found.status is Status.ACTIVE and found.numbered:
+        found = found.model_copy(update={"next_seq": next_seq(found)})
+    return _info(found)
+
+
+def own_sessions(principal: Principal | None, *, limit: int, cursor: str | None) -> SessionPage:
+    """The caller's sessions, active first, then newest first."""
+    caller = required(principal)
+    owner = store.owner(caller.organization_id, caller.user_id)
+    try:
+        page, following = store.sessions_of(owner, limit=limit, cursor=cursor)
+    except ValueError as error:
+        raise UnprocessableError(
+            "cursor must be a next_cursor of an earlier page", field="cursor"
+        ) from error
+    return SessionPage(sessions=[_info(found) for found in page], next_cursor=following)
+
+
+def close(principal: Principal | None, session_id: str, *, received_at: int) -> ClosedSession:
+    """Closes a session that the caller sees. Closing twice is harmless."""
+    found = _visible(principal, session_id)
+    closed = close_session(found, received_at=received_at)
+    return ClosedSession(success=True, session_id=session_id, final_info=_info(closed))
+
+
+def close_session(
+    session: Session, *, received_at: int, expected_chunks: int | None = None
+) -> Session:
+    """Closes it and has its file made, after chunks that are on their way had time to arrive.
+
+    `expected_chunks` is how many there are, if the client says so: then the worker waits for just
+    those. The session as it is afterwards, also if it was closed before.
+    """
+    closing = store.close(
+        session.session_id, closing_at=received_at, expected_chunks=expected_chunks
+    )
+    if closing is None:
+        return store.session(session.session_id) or session
+    send_job(closing)
+    return closing
+
+
+def send_job(closing: Session) -> None:
+    """Asks the worker for the session's file. May be sent twice: the second one finds it made."""
+    config = settings.streaming()
+    settled = closing.expected_chunks is not None
+    queues.send(
+        config.jobs_queue_url,
+        {"type": "assemble_session", "session_id": closing.session_id},
+        delay_seconds=0 if settled else config.close_settle_seconds,
+    )
+    store.job_sent(closing.session_id)
+
+
+def next_seq(session: Session) -> int:
+    """The first chunk that has not arrived; what was found is kept, so nothing is listed twice."""
+    found = chunks.contiguous(session)
+    if found > session.next_seq:
+        store.note_next_seq(session.session_id, found)
+    return found
+
+
+def download_url(session: Session) -> str | None:
+    bucket = settings.streaming().audio_bucket
+    return objects.presigned_url(bucket, session.file_path) if session.file_path else None
+
+
+def _create(
+    principal: Principal | None, query: Mapping[str, str], connection_id: str, now: int
+) -> frames.Frame:
+    user_id = _user(principal, query)
+    config = settings.streaming()
+    session = Session(
+        session_id=str(uuid.uuid4()),
+        user_id=user_id,
+        organization_id=principal.organization_id if principal else None,
+        anonymous=principal is None,
+        sample_rate=_choice(query, "sample_rate", SAMPLE_RATES, config.default_sample_rate),
+        channels=_choice(query, "channels", CHANNELS, config.default_channels),
+        format=_choice(query, "format", FORMATS, config.default_format),
+        start_time=now,
+        last_activity=now,
+        expires_at=now + config.max_session_duration_hours * 3_600_000,
+    )
+    store.add_session(session, connection_id)
+    return frames.created(session)
+
+
+def _resume(
+    principal: Principal | None, query: Mapping[str, str], connection_id: str, now: int
+) -> frames.Frame:
+    session_id = query["session_id"]
+    _user(principal, query)
+    try:
+        _visible(principal, session_id)
+    except SessionNotFoundError as error:
+        raise SessionRefusedError(error.detail, **error.members) from error
+    session = store.attach(session_id, connection_id, now=now)
+    if session is None:
+        raise SessionRefusedError("Session already finalized", session_id=session_id)
+    return frames.resumed(session, next_seq=next_seq(session))
+
+
+def _user(principal: Principal | None, query: Mapping[str, str]) -> str | None:
+    """Who streams: the key's user, or, where that is allowed, whoever the query names."""
+    named = query.get("user_id")
+    if principal is None:
+        if not settings.streaming().allow_anonymous_streaming:
+            raise InvalidKeyError
+        return named
+    principal.require("write")
+    if named not in (None, principal.user_id):
+        raise ForbiddenError("user_id is not the user of this key", user_id=named)
+    return principal.user_id
+
+
+def _visible(principal: Principal | None, session_id: str) -> Session:
+    """The session if the caller may see it: it is theirs, or was made without a key, and such
+    sessions are read by whoever knows their id.
+    """
+    anonymous_allowed = settings.streaming().allow_anonymous_streaming
+    if principal is None and not anonymous_allowed:
+        raise InvalidKeyError
+    found = store.session(session_id) if _is_uuid(session_id) else None
+    if found is None:
+        raise SessionNotFoundError(session_id)
+    own = (
+        principal is not None
+        and not found.anonymous
+        and (
+            (found.organization_id, found.user_id) == (principal.organization_id, principal.user_id)
+        )
+    )
+    if not own and not (found.anonymous and anonymous_allowed):
+        raise SessionNotFoundError(session_id)
+    return found
+
+
+def _info(session: Session) -> SessionInfo:
+    return SessionInfo.of(session, download_url=download_url(session))
+
+
+def _choice(query: Mapping[str, str], name: str, allowed: tuple[_T, ...], default: _T) -> _T:
+    given = query.get(name)
+    if given is None:
+        return default
+    for value in allowed:
+        if str(value) == given:
+            return value
+    raise InvalidRequestError(f"Invalid {name.replace('_', ' ')}", valid_values=list(allowed))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

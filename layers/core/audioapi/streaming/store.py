@@ -1,0 +1,346 @@
+"""What is kept of stream sessions and their connections, in one DynamoDB table.
+
+The order of two writes is what makes an acknowledgement good: a chunk is an object first, and then
+committed on a session that isn't sealed. The worker seals the session before it lists the objects,
+so that every chunk that was committed is one that it finds.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from audioapi import settings, tables
+from audioapi.streaming.models import Connection, Session, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+OPEN_SESSIONS = "open-sessions"
+USER_SESSIONS = "user-sessions"
+_CONNECTION_KEPT_MS = 3 * 3600 * 1000  # a connection lasts 2 h at most
+_SESSION_KEPT_MS = 30 * 24 * 3600 * 1000
+
+
+class NotOpenError(Exception):
+    """The session is sealed or finished: it takes no chunk any more."""
+
+
+class NumberingError(Exception):
+    """A session's chunks either all carry a sequence number or none does."""
+
+
+def add_session(session: Session, connection_id: str) -> None:
+    """Keeps a new session and its first connection, both or neither."""
+    item = {
+        **session.model_dump(exclude_none=True),
+        **_session_key(session.session_id),
+        "open": "open",
+        "owner": owner(session.organization_id, session.user_id),
+        "listed": _listed(session, active=True),
+        "ttl": (session.expires_at + _SESSION_KEPT_MS) // 1000,
+    }
+    if session.anonymous:
+        del item["owner"]
+    put: TransactWriteItemTypeDef = {"Put": {"TableName": _table(), "Item": tables.marshal(item)}}
+    connection = _connection_puts(session.session_id, connection_id, session.start_time)
+    tables.client().transact_write_items(TransactItems=[put, *connection])
+
+
+def attach(session_id: str, connection_id: str, *, now: int) -> Session | None:
+    """Adds a connection to an active session, and counts as traffic; None if it isn't active.
+
+    The session's own item stays out of the transaction: a chunk that is being committed at that
+    moment would be refused with TransactionConflictException.
+    """
+    active = touch(session_id, now=now)
+    if active:
+        tables.client().transact_write_items(
+            TransactItems=_connection_puts(session_id, connection_id, now)
+        )
+    return active
+
+
+def session(session_id: str) -> Session | None:
+    """The session as the last write left it."""
+    found = tables.client().get_item(
+        TableName=_table(), Key=tables.marshal(_session_key(session_id)), ConsistentRead=True
+    )
+    return _session(found["Item"]) if "Item" in found else None
+
+
+@lru_cache(maxsize=1024)
+def connection(connection_id: str) -> Connection:
+    """Whose connection it is; LookupError if nobody's. Cached, because it never changes."""
+    found = tables.client().get_item(
+        TableName=_table(), Key=tables.marshal(_connection_key(connection_id)), ConsistentRead=True
+    )
+    if "Item" not in found:
+        raise LookupError(connection_id)
+    return Connection.model_validate(tables.unmarshal(found["Item"]))
+
+
+def connections(session_id: str) -> list[str]:
+    """Ids of the connections that stream into the session."""
+    pages = (
+        tables.client()
+        .get_paginator("query")
+        .paginate(
+            TableName=_table(),
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues=tables.marshal(
+                {":pk": _session_key(session_id)["pk"], ":prefix": "connection#"}
+            ),
+        )
+    )
+    items = (item for page in pages for item in page["Items"])
+    return [tables.unmarshal(item)["connection_id"] for item in items]
+
+
+def detach(gone: Connection) -> None:
+    """Forgets a connection; the session stays."""
+    for key in (
+        _connection_key(gone.connection_id),
+        _attachment_key(gone.session_id, gone.connection_id),
+    ):
+        tables.client().delete_item(TableName=_table(), Key=tables.marshal(key))
+
+
+def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: int) -> Session:
+    """Counts a durable chunk, once; the session as it is then.
+
+    Raises NotOpenError if the session was sealed, so that nothing is acknowledged that the worker
+    may have missed, and NumberingError if its other chunks are numbered and this one not.
+    """
+    added = int(new)
+    try:
+        updated = tables.client().update_item(
+            TableName=_table(),
+            Key=tables.marshal(_session_key(session_id)),
+            UpdateExpression="SET last_activity = :now, numbered = :numbered "
+            "ADD total_chunks :chunks, bytes_received :bytes",
+            ConditionExpression="#status IN (:active, :closing) "
+            "AND (attribute_not_exists(numbered) OR numbered = :numbered)",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=tables.marshal(
+                {
+                    ":now": now,
+                    ":numbered": numbered,
+                    ":chunks": added,
+                    ":bytes": added * size,
+                    ":active": Status.ACTIVE,
+                    ":closing": Status.CLOSING,
+                }
+            ),
+            ReturnValues="ALL_NEW",
+        )
+    except ClientError as error:
+        if not tables.condition_failed(error):
+            raise
+        kept = session(session_id)
+        open_still = kept is not None and kept.status in (Status.ACTIVE, Status.CLOSING)
+        raise (NumberingError if open_still else NotOpenError) from error
+    return _session(updated["Attributes"])
+
+
+def touch(session_id: str, *, now: int) -> Session | None:
+    """Counts as traffic; None if the session isn't active."""
+    return _update(session_id, {"last_activity": now}, only_if=(Status.ACTIVE,))
+
+
+def close(session_id: str, *, closing_at: int, expected_chunks: int | None) -> Session | None:
+    """ACTIVE → CLOSING; None if it was not active, as a second close finds it."""
+    changes = {"status": Status.CLOSING, "closing_at": closing_at}
+    return _update(
+        session_id, {**changes, "expected_chunks": expected_chunks}, only_if=(Status.ACTIVE,)
+    )
+
+
+def job_sent(session_id: str) -> None:
+    """Notes that the worker knows: a close that crashed before this is taken up by the sweeper."""
+    _update(session_id, {"job_sent": True}, only_if=(Status.CLOSING, Status.SEALED))
+
+
+def seal(session_id: str) -> Session | None:
+    """CLOSING → SEALED; None if it is neither, so that the job has nothing to do."""
+    return _update(session_id, {"status": Status.SEALED}, only_if=(Status.CLOSING, Status.SEALED))
+
+
+def complete(sealed: Session, **facts: Any) -> Session | None:
+    """SEALED → COMPLETED with what is known of the file; None if another delivery was faster."""
+    return _finish(sealed, {"status": Status.COMPLETED, **facts})
+
+
+def fail(unfinished: Session, reason: str) -> Session | None:
+    """Any open state → ERROR, with the reason that callers see."""
+    return _finish(unfinished, {"status": Status.ERROR, "error": reason})
+
+
+def note_next_seq(session_id: str, next_seq: int) -> None:
+    """Keeps how far the chunks are known to be whole, so that nobody lists them again."""
+    _update(session_id, {"next_seq": next_seq}, only_if=tuple(Status))
+
+
+def open_sessions() -> Iterator[Session]:
+    """Every session that is not finished, oldest first."""
+    pages = (
+        tables.client()
+        .get_paginator("query")
+        .paginate(
+            TableName=_table(),
+            IndexName=OPEN_SESSIONS,
+            KeyConditionExpression="#open = :open",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues=tables.marshal({":open": "open"}),
+        )
+    )
+    for page in pages:
+        yield from _sessions(page["Items"])
+
+
+def sessions_of(
+    owner_key: str, *, limit: int, cursor: str | None
+) -> tuple[list[Session], str | None]:
+    """A page of an owner's sessions, active first, then newest first, and the next one's cursor."""
+    start = {"ExclusiveStartKey": _cursor_key(owner_key, cursor)} if cursor else {}
+    page = tables.client().query(
+        TableName=_table(),
+        IndexName=USER_SESSIONS,
+        KeyConditionExpression="#owner = :owner",
+        ExpressionAttributeNames={"#owner": "owner"},
+        ExpressionAttributeValues=tables.marshal({":owner": owner_key}),
+        ScanIndexForward=False,
+        Limit=limit,
+        **start,  # type: ignore[arg-type]  # a union of TypedDicts loses its key's type
+    )
+    last = page.get("LastEvaluatedKey")
+    return _sessions(page["Items"]), _cursor(tables.unmarshal(last)) if last else None
+
+
+def owner(organization_id: str | None, user_id: str | None) -> str:
+    return f"{organization_id}#{user_id}"
+
+
+def _table() -> str:
+    return settings.streaming().streams_table
+
+
+def _session_key(session_id: str) -> dict[str, str]:
+    return {"pk": f"session#{session_id}", "sk": "session"}
+
+
+def _connection_key(connection_id: str) -> dict[str, str]:
+    return {"pk": f"connection#{connection_id}", "sk": "connection"}
+
+
+def _attachment_key(session_id: str, connection_id: str) -> dict[str, str]:
+    return {"pk": f"session#{session_id}", "sk": f"connection#{connection_id}"}
+
+
+def _connection_puts(
+    session_id: str, connection_id: str, now: int
+) -> list[TransactWriteItemTypeDef]:
+    """A connection is kept twice: by its own id, and under the session."""
+    item = {
+        "connection_id": connection_id,
+        "session_id": session_id,
+        "ttl": (now + _CONNECTION_KEPT_MS) // 1000,
+    }
+    keys = (_connection_key(connection_id), _attachment_key(session_id, connection_id))
+    return [
+        {"Put": {"TableName": _table(), "Item": tables.marshal({**item, **key})}} for key in keys
+    ]
+
+
+def _listed(kept: Session, *, active: bool) -> str:
+    """The sort key of the user's list, read backwards."""
+    return f"{int(active)}#{kept.start_time:015d}"
+
+
+def _finish(unfinished: Session, changes: dict[str, Any]) -> Session | None:
+    finished = {**changes, "listed": _listed(unfinished, active=False)}
+    states = (Status.ACTIVE, Status.CLOSING, Status.SEALED)
+    return _update(unfinished.session_id, finished, only_if=states, remove="open")
+
+
+def _update(
+    session_id: str,
+    changes: Mapping[str, Any],
+    *,
+    only_if: tuple[Status, ...],
+    remove: str | None = None,
+) -> Session | None:
+    """Sets attributes if the session is in one of the states; None if it isn't."""
+    set_to = {name: value for name, value in changes.items() if value is not None}
+    allowed = {f":state{i}": state for i, state in enumerate(only_if)}
+    names = {f"#{name}": name for name in (*set_to, "status", *([remove] if remove else []))}
+    try:
+        updated = tables.client().update_item(
+            TableName=_table(),
+            Key=tables.marshal(_session_key(session_id)),
+            UpdateExpression="SET "
+            + ", ".join(f"#{name} = :{name}" for name in set_to)
+            + (f" REMOVE #{remove}" if remove else ""),
+            ConditionExpression=f"#status IN ({', '.join(allowed)})",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=tables.marshal(
+                {**{f":{name}": value for name, value in set_to.items()}, **allowed}
+            ),
+            ReturnValues="ALL_NEW",
+        )
+    except ClientError as error:
+        if tables.condition_failed(error):
+            return None
+        raise
+    return _session(updated["Attributes"])
+
+
+def _session(item: Mapping[str, Any]) -> Session:
+    return Session.model_validate(tables.unmarshal(item))
+
+
+def _sessions(index_items: list[dict[str, Any]]) -> list[Session]:
+    """The sessions that an index's keys name, in their order."""
+    ids = [tables.unmarshal(item)["pk"].removeprefix("session#") for item in index_items]
+    found = {s.session_id: s for batch in _batches(ids) for s in _batch_get(batch)}
+    return [found[session_id] for session_id in ids if session_id in found]
+
+
+def _batches(ids: list[str], size: int = 100) -> Iterator[list[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _batch_get(ids: list[str]) -> Iterator[Session]:
+    wanted: dict[str, Any] = {
+        _table(): {"Keys": [tables.marshal(_session_key(i)) for i in ids], "ConsistentRead": True}
+    }
+    while wanted:
+        answer = tables.client().batch_get_item(RequestItems=wanted)
+        yield from (_session(item) for item in answer["Responses"][_table()])
+        wanted = answer.get("UnprocessedKeys", {})
+
+
+def _cursor(key: Mapping[str, Any]) -> str:
+    text = f"{key['listed']}|{key['pk']}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+_CURSOR = re.compile(r"([01]#\d{15})\|(session#[0-9a-f-]{36})")
+
+
+def _cursor_key(owner_key: str, cursor: str) -> dict[str, Any]:
+    """The index key behind a cursor; ValueError if it is none.
+    It only ever points into the caller's own partition.
+    """
+    match = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor.encode()).decode())
+    if match is None:
+        raise ValueError(cursor)
+    listed, pk = match.groups()
+    return tables.marshal({"owner": owner_key, "listed": listed, "pk": pk, "sk": "session"})
