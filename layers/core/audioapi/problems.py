@@ -69,7 +69,7 @@ class SessionNotFoundError(NotFoundError):
 
 
 class SessionRefusedError(InvalidRequestError):
-    """A handshake for a session that can't be joined: 400, for what published clients know as 1008."""
+    """A handshake for a session that can't be joined: 400, published clients' 1008."""
 
     code = "SESSION_NOT_FOUND"
 

@@ -1,0 +1,84 @@
+# Everything a developer does, by name. `make` alone lists it.
+# The environment is made when first needed, and again only when its requirements change.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+# sam build looks for python3.13 itself on PATH: the environment's, before any shim.
+SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
+
+CODE := layers/core functions local clients/python tests
+
+.PHONY: help run test unit integration e2e demo check format lint types template validate build deploy ffmpeg lock clean
+
+help:  ## Lists these commands
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The first Python that really runs, 3.13 before newer and older ones; a shim may be there and not run.
+$(READY): requirements-dev.txt
+	@for python in python3.13 python3.14 python3.12 python3.11 python3; do \
+	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then echo "Python 3.11, 3.12, 3.13 or 3.14 is needed (3.13 is best), and none was found on PATH." >&2; exit 1; fi; \
+	echo "Making $(VENV) with $$($$found --version) - a minute or two, once"; \
+	rm -rf $(VENV); $$found -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+run: $(READY)  ## Starts the whole stack on http://localhost:$(PORT) and streams a sample through it
+	@exec $(BIN)/python -m local run --port $(PORT)
+
+demo: $(READY)  ## Streams FILE=... through a stack of its own, checks the WAV, and ends
+	@exec $(BIN)/python -m local demo $(if $(FILE),"$(FILE)",local/samples/speech.wav)
+
+test: $(READY)  ## Runs every test
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+unit integration e2e: $(READY)  ## Runs the tests of one kind
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
+
+check: format lint types template  ## Checks format, lint, types and template, as CI does
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy layers/core/audioapi local clients/python/audio_client tests functions/*/app.py
+
+template: $(READY)
+	$(BIN)/python -m local validate
+
+validate: $(READY)  ## Validates the template with SAM, and its translation with cfn-lint
+	$(SAM) validate
+	$(SAM) validate --lint
+	$(BIN)/python -m local validate
+
+build: $(READY)  ## Builds functions and layers for a deployment (sam build)
+	$(SAM) build --parallel --cached
+
+deploy: build  ## Deploys what was built (sam deploy --guided)
+	$(SAM) deploy --guided
+
+ffmpeg:  ## Builds the FFmpeg layer's binaries, which the local stack then uses too
+	$(MAKE) -C layers/ffmpeg
+
+# Branches for Pythons that we don't support only make noise.
+lock: $(READY)  ## Pins requirements-dev.txt anew from requirements-dev.in
+	@{ echo '# Exact versions for every Python from 3.11 to 3.14, made from requirements-dev.in by `make lock`.'; \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in \
+	| sed -E "s/ ; python_full_version < '3.15'$$//; s/python_full_version < '3.15' and //; s/ and python_full_version < '3.15'//"; \
+	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
+
+clean:  ## Removes what was made: environment, builds, local state
+	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis layers/ffmpeg/.build

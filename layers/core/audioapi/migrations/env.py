@@ -1,0 +1,14 @@
+"""What Alembic runs: the pending revisions, in one transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from audioapi import database, organizations
+
+target_metadata = organizations.Base.metadata
+
+with database.engine(context.config.attributes["url"]).connect() as connection:
+    context.configure(connection=connection, target_metadata=target_metadata)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,102 @@
+"""Every failure of an HTTP function is a problem that tells the caller what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from audioapi import http, problems
+
+EVENT = json.loads(Path("events/session_list.json").read_text())
+
+
+class Context:
+    function_name = "test"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
+    aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+
+
+def request(method: str = "GET", path: str = "/things", **query: str) -> dict[str, Any]:
+    event = json.loads(json.dumps(EVENT))
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+    event["requestContext"]["http"]["method"] = method
+    event["queryStringParameters"] = query
+    return event
+
+
+def answer(app: Any, event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    response = http.handler(app)(event, Context())  # type: ignore[arg-type]  # what is used of it
+    return response["statusCode"], json.loads(response["body"]), response
+
+
+def failing(error: Exception) -> Any:
+    app = http.resolver()
+
+    @app.get("/things")
+    def things() -> dict[str, str]:
+        raise error
+
+    return app
+
+
+def test_a_domain_error_becomes_its_problem() -> None:
+    error = problems.SessionNotFoundError("17")
+    status, body, response = answer(failing(error), request())
+    assert status == 404
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert body == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Session not found",
+        "code": "SESSION_NOT_FOUND",
+        "error": "Session not found",
+        "request_id": EVENT["requestContext"]["requestId"],
+        "session_id": "17",
+    }
+
+
+def test_an_unexpected_error_shows_nothing_but_the_request_id(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    status, body, _ = answer(failing(RuntimeError("SELECT secret FROM /var/task")), request())
+    assert status == 500
+    assert body["detail"] == "Internal server error"
+    assert "secret" not in json.dumps(body)
+    logged = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["request_id"] for line in logged] == [body["request_id"]]
+    assert "SELECT secret" in logged[0]["exception"]
+
+
+def test_a_malformed_parameter_is_named() -> None:
+    app = http.resolver()
+
+    @app.get("/things")
+    def things(limit: Annotated[int, Query(le=10)] = 1) -> dict[str, int]:
+        return {"limit": limit}
+
+    status, body, _ = answer(app, request(limit="11"))
+    assert (status, body["code"], body["field"]) == (422, "INVALID_REQUEST", "limit")
+    assert body["detail"] == "limit: Input should be less than or equal to 10"
+
+
+ROUTES = "GET /things, POST /things, GET /things/{id}"
+
+
+def test_an_unknown_path_is_a_problem() -> None:
+    status, body, _ = answer(http.fallback(ROUTES), request(path="/nothing"))
+    assert (status, body["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/things", ["GET", "POST"]), ("/things/17", ["GET"])]
+)
+def test_a_wrong_method_is_told_the_right_ones(path: str, allowed: list[str]) -> None:
+    status, body, response = answer(http.fallback(ROUTES), request("DELETE", path))
+    assert (status, body["code"], body["valid_values"]) == (405, "METHOD_NOT_ALLOWED", allowed)
+    assert response["headers"]["Allow"] == ", ".join(allowed)

@@ -1,0 +1,76 @@
+"""Messages are done one by one; a failed one comes back soon, and only that one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audioapi import jobs, queues
+
+RECORD = json.loads(Path("events/jobs_worker.json").read_text())["Records"][0]
+
+
+@dataclass
+class FakeSqs:
+    visibility: dict[str, int] = field(default_factory=dict)
+
+    def change_message_visibility(self, **request: Any) -> None:
+        self.visibility[request["ReceiptHandle"]] = request["VisibilityTimeout"]
+
+
+class Context:
+    function_name = "test"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
+    aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+
+
+@pytest.fixture
+def sqs(monkeypatch: pytest.MonkeyPatch) -> FakeSqs:
+    fake = FakeSqs()
+    monkeypatch.setattr(queues, "client", lambda: fake)
+    return fake
+
+
+def record(name: str, *, attempt: int = 1, body: str | None = None) -> dict[str, Any]:
+    attributes = {**RECORD["attributes"], "ApproximateReceiveCount": str(attempt)}
+    text = json.dumps({"name": name}) if body is None else body
+    return {
+        **RECORD,
+        "messageId": name,
+        "receiptHandle": name,
+        "body": text,
+        "attributes": attributes,
+    }
+
+
+def run(work: Any, *records: dict[str, Any]) -> list[str]:
+    handler = jobs.handler(work, queue_url="queue")
+    answer = handler({"Records": list(records)}, Context())  # type: ignore[arg-type]  # as above
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def fail_on_b(message: dict[str, Any], _: jobs.Delivery) -> None:
+    if message["name"] == "b":
+        raise OSError("disk full")
+
+
+def test_only_the_failed_message_is_reported(sqs: FakeSqs) -> None:
+    assert run(fail_on_b, record("a"), record("b"), record("c")) == ["b"]
+    assert list(sqs.visibility) == ["b"]
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 2), (4, 8), (9, 256), (30, 300)])
+def test_it_comes_back_after_seconds_that_grow_with_its_attempts(
+    sqs: FakeSqs, attempt: int, seconds: int
+) -> None:
+    run(fail_on_b, record("b", attempt=attempt))
+    assert sqs.visibility == {"b": seconds}
+
+
+def test_a_message_that_is_no_json_is_a_failure_like_any_other(sqs: FakeSqs) -> None:
+    assert run(fail_on_b, record("x", body="{")) == ["x"]
