@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from audioapi import http, problems
+from audioapi.observe import logger
 
 EVENT = json.loads(Path("events/session_list.json").read_text())
 
@@ -22,7 +24,7 @@ class Context:
 
 
 def request(method: str = "GET", path: str = "/things", **query: str) -> dict[str, Any]:
-    event = json.loads(json.dumps(EVENT))
+    event: dict[str, Any] = json.loads(json.dumps(EVENT))
     event["rawPath"] = event["requestContext"]["http"]["path"] = path
     event["requestContext"]["http"]["method"] = method
     event["queryStringParameters"] = query
@@ -62,13 +64,15 @@ def test_a_domain_error_becomes_its_problem() -> None:
 
 
 def test_an_unexpected_error_shows_nothing_but_the_request_id(
-    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
     status, body, _ = answer(failing(RuntimeError("SELECT secret FROM /var/task")), request())
     assert status == 500
     assert body["detail"] == "Internal server error"
     assert "secret" not in json.dumps(body)
-    logged = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    logged = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["request_id"] for line in logged] == [body["request_id"]]
     assert "SELECT secret" in logged[0]["exception"]
 
