@@ -1,0 +1,121 @@
+"""Leaves no process behind, whatever becomes of the stack: `python -m local.guard RECORD PID`.
+
+The runner names each process it starts, every one the leader of a session of its own, on a pipe
+that nobody else holds. When the pipe ends, because the runner has finished, crashed or been killed,
+the guard ends what is left of those sessions and removes the record that told other programs where
+the stack was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+ROOT = Path(__file__).parent.parent
+GRACE = 2.0
+"""Seconds that a farewell signal may take before SIGKILL follows."""
+PATIENCE = 5.0
+"""Seconds after which the guard gives up on a process that even SIGKILL doesn't end."""
+
+
+class Guard:
+    """The runner's side: whatever way this context ends, it is the end of every watched session."""
+
+    def __init__(self, record: Path) -> None:
+        command = [sys.executable, "-m", "local.guard", str(record), str(os.getpid())]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True, text=True, bufsize=1
+        )
+
+    def watch(self, leader: int, farewell: signal.Signals = signal.SIGKILL) -> None:
+        """`leader` is a session's first process; `farewell` is the signal it is ended with."""
+        assert self._process.stdin is not None  # noqa: S101 - tells mypy what PIPE means
+        self._process.stdin.write(f"{leader} {farewell:d}\n")
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Session:
+    leader: psutil.Process
+    farewell: int
+
+    def is_ours(self) -> bool:
+        """Whether its number still means it: one is given out again once its session is empty."""
+        return self.leader.is_running() or not psutil.pid_exists(self.leader.pid)
+
+
+def main(record: Path, runner: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    end(list(told(sys.stdin)))
+    remove(record, runner)
+
+
+def told(lines: Iterator[str]) -> Iterator[Session]:
+    for line in lines:
+        leader, farewell = map(int, line.split())
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield Session(psutil.Process(leader), farewell)
+
+
+def end(sessions: Sequence[Session]) -> None:
+    started = time.monotonic()
+    while (left := members(sessions)) and time.monotonic() < started + PATIENCE:
+        hurry = time.monotonic() > started + GRACE
+        for process, session in left.items():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL if hurry else session.farewell)
+        time.sleep(0.02)
+
+
+def members(sessions: Sequence[Session]) -> dict[psutil.Process, Session]:
+    """Who lives in these sessions, and their children.
+
+    Children count because PostgreSQL's, and whatever FFmpeg is run by, open sessions of their own.
+    """
+    ours = {session.leader.pid: session for session in sessions if session.is_ours()}
+    found: dict[psutil.Process, Session] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            session = ours.get(os.getsid(process.pid))
+            if session is not None and process.status() != psutil.STATUS_ZOMBIE:
+                found |= dict.fromkeys([process, *process.children(recursive=True)], session)
+    return found
+
+
+def remove(record: Path, runner: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if json.loads(record.read_text())["pid"] == runner:
+            record.unlink()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
