@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings
+from audioapi.clock import now_ms
 from audioapi.observe import logger
 from audioapi.streaming import sweeper
 
@@ -17,4 +17,4 @@ settings.streaming()
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(_: dict[str, Any], __: LambdaContext) -> None:
-    sweeper.sweep(now=time.time_ns() // 1_000_000)
+    sweeper.sweep(now=now_ms())

@@ -7,11 +7,11 @@ visibility timeout. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-er
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audioapi import queues
+from audioapi.clock import now_ms
 from audioapi.observe import logger
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _done(
     attributes = record["attributes"]
     delivery = Delivery(
         attempt=int(attributes["ApproximateReceiveCount"]),
-        age_ms=time.time_ns() // 1_000_000 - int(attributes["SentTimestamp"]),
+        age_ms=now_ms() - int(attributes["SentTimestamp"]),
     )
     logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
     try:

@@ -6,10 +6,10 @@ chunks give the same bytes under the same key, and only then is the session call
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from audioapi import objects, queues, settings
+from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
 from audioapi.observe import logger
 from audioapi.streaming import chunks, frames, service, store
@@ -28,7 +28,7 @@ def assemble_session(session_id: str) -> None:
         logger.warning("nothing to assemble", session_id=session_id)
     elif session.status.finished:
         _announce(session)
-    elif _stragglers_due(session):
+    elif session.status is Status.CLOSING and _still_coming(session):
         message = {"type": "assemble_session", "session_id": session_id}
         queues.send(settings.streaming().jobs_queue_url, message, delay_seconds=1)
     elif sealed := store.seal(session_id):
@@ -42,15 +42,21 @@ def give_up(session_id: str) -> None:
         _announce(failed)
 
 
-def _stragglers_due(session: Session) -> bool:
-    """Whether chunks that the close counted are missing and still have time to come."""
-    expected, closing_at = session.expected_chunks, session.closing_at
-    if expected is None or closing_at is None or session.total_chunks >= expected:
+def _still_coming(session: Session) -> bool:
+    """Whether chunks that were sent before the close may still be on their way.
+
+    If the close counted them, it is known which; otherwise some quiet must tell that none is left:
+    a burst of messages may be worked off, one after the other, for longer than any fixed time.
+    """
+    config = settings.streaming()
+    if session.expected_chunks is None:
+        return now_ms() - session.last_activity < config.close_settle_seconds * 1000
+    if session.total_chunks >= session.expected_chunks or session.closing_at is None:
         return False
-    waited_ms = time.time_ns() // 1_000_000 - closing_at
+    waited = now_ms() - session.closing_at
     return (
-        waited_ms < settings.streaming().straggler_wait_seconds * 1000
-        and service.next_seq(session) < expected
+        waited < config.straggler_wait_seconds * 1000
+        and service.next_seq(session) < session.expected_chunks
     )
 
 

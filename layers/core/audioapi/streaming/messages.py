@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audioapi import settings
+from audioapi.clock import now_ms
 from audioapi.observe import logger
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.frames import BadChunkError, BadFrameError, Chunk, Control, Frame
@@ -89,7 +90,7 @@ def _keep(chunk: Chunk, session: Session, message_id: str, received_at: int) -> 
             size=len(chunk.data),
             numbered=chunk.seq is not None,
             new=new,
-            now=received_at,
+            now=now_ms(),
         )
     except store.NotOpenError as error:
         raise BadChunkError(FINALIZED, seq=chunk.seq) from error
@@ -113,5 +114,5 @@ def _control(control: Control, session: Session, received_at: int) -> Frame:
             )
         )
     if control.action == "keepalive":
-        return frames.kept_alive(store.touch(session.session_id, now=received_at) or session)
+        return frames.kept_alive(store.touch(session.session_id, now=now_ms()) or session)
     return frames.state(session, next_seq=service.next_seq(session))

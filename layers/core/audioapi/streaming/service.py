@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from audioapi import objects, queues, settings
+from audioapi.clock import now_ms
 from audioapi.identity import required
 from audioapi.observe import logger
 from audioapi.problems import (
@@ -97,7 +98,10 @@ def close_session(
     those. The session as it is afterwards, also if it was closed before.
     """
     closing = store.close(
-        session.session_id, closing_at=received_at, expected_chunks=expected_chunks
+        session.session_id,
+        closing_at=received_at,
+        expected_chunks=expected_chunks,
+        now=now_ms(),
     )
     if closing is None:
         return store.session(session.session_id) or session

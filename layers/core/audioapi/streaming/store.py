@@ -154,9 +154,14 @@ def touch(session_id: str, *, now: int) -> Session | None:
     return _update(session_id, {"last_activity": now}, only_if=(Status.ACTIVE,))
 
 
-def close(session_id: str, *, closing_at: int, expected_chunks: int | None) -> Session | None:
-    """ACTIVE → CLOSING; None if it was not active, as a second close finds it."""
-    changes = {"status": Status.CLOSING, "closing_at": closing_at}
+def close(
+    session_id: str, *, closing_at: int, expected_chunks: int | None, now: int
+) -> Session | None:
+    """ACTIVE → CLOSING; None if it was not active, as a second close finds it.
+
+    `closing_at` is when the gateway received the close, `now` when it is carried out.
+    """
+    changes = {"status": Status.CLOSING, "closing_at": closing_at, "last_activity": now}
     return _update(
         session_id, {**changes, "expected_chunks": expected_chunks}, only_if=(Status.ACTIVE,)
     )
