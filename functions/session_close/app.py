@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from audioapi import http, settings
 from audioapi.streaming import service
-
-if TYPE_CHECKING:
-    from audioapi.streaming.models import ClosedSession
+from audioapi.streaming.models import ClosedSession
 
 settings.streaming()
 app = http.resolver()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from audioapi import http, settings
 from audioapi.streaming import service
-
-if TYPE_CHECKING:
-    from audioapi.streaming.models import SessionPage
+from audioapi.streaming.models import SessionPage
 
 settings.streaming()
 app = http.resolver()

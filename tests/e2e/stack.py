@@ -1,4 +1,4 @@
-"""A local stack in a process of its own, as a newcomer starts it, and black-box ways to talk to it."""
+"""A local stack in a process of its own, as a newcomer starts it, and ways to talk to it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ class Base(DeclarativeBase):
 @cache
 def engine(url: str) -> Engine:
     """One connection an environment, since it serves one request at a time, checked before use,
-    because it may have been dropped while the environment slept. `url` is a libpq URL."""
+    because it may have been dropped while the environment slept. `url` is a libpq URL.
+    """
     return create_engine(
         url.replace("postgresql://", "postgresql+psycopg2://", 1),
         pool_size=1,

@@ -85,20 +85,6 @@ class MethodNotAllowedError(AudioApiError):
         self.headers = {"Allow": ", ".join(allowed)}  # RFC 9110 §15.5.6 requires it
 
 
-class ConflictError(AudioApiError):
-    """The resource is in a state in which this can't be done."""
-
-    code = "CONFLICT"
-    status = HTTPStatus.CONFLICT
-
-
-class UnavailableError(AudioApiError):
-    """A service that this needs doesn't answer now; the same request may work later."""
-
-    code = "UNAVAILABLE"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-
-
 INTERNAL = AudioApiError("Internal server error")
 
 

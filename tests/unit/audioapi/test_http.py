@@ -12,15 +12,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from audioapi import http, problems
 from audioapi.observe import logger
+from tests.unit.audioapi.context import Context
 
 EVENT = json.loads(Path("events/session_list.json").read_text())
-
-
-class Context:
-    function_name = "test"
-    memory_limit_in_mb = 128
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
 
 def request(method: str = "GET", path: str = "/things", **query: str) -> dict[str, Any]:
@@ -32,7 +26,7 @@ def request(method: str = "GET", path: str = "/things", **query: str) -> dict[st
 
 
 def answer(app: Any, event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    response = http.handler(app)(event, Context())  # type: ignore[arg-type]  # what is used of it
+    response = http.handler(app)(event, Context())
     return response["statusCode"], json.loads(response["body"]), response
 
 

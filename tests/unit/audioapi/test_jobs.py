@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audioapi import jobs, queues
+from tests.unit.audioapi.context import Context
 
 RECORD = json.loads(Path("events/jobs_worker.json").read_text())["Records"][0]
 
@@ -20,13 +21,6 @@ class FakeSqs:
 
     def change_message_visibility(self, **request: Any) -> None:
         self.visibility[request["ReceiptHandle"]] = request["VisibilityTimeout"]
-
-
-class Context:
-    function_name = "test"
-    memory_limit_in_mb = 128
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
 
 @pytest.fixture
@@ -50,7 +44,7 @@ def record(name: str, *, attempt: int = 1, body: str | None = None) -> dict[str,
 
 def run(work: Any, *records: dict[str, Any]) -> list[str]:
     handler = jobs.handler(work, queue_url="queue")
-    answer = handler({"Records": list(records)}, Context())  # type: ignore[arg-type]  # as above
+    answer = handler({"Records": list(records)}, Context())
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 

@@ -1,0 +1,241 @@
+"""An acknowledged chunk is in the file, whatever happens between any two lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from audioapi import objects, settings
+from audioapi.clock import now_ms
+from audioapi.streaming import assembly, store, sweeper
+from audioapi.streaming.models import Status
+from tests.audio import pcm, samples_of, wav_bytes
+from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say, stored
+
+if TYPE_CHECKING:
+    from local.model import Stack
+
+AUDIO = pcm(rate=16000, channels=1, seconds=0.2)
+
+
+class CrashError(Exception):
+    """The function's process is gone at this line."""
+
+
+def crash(*_: object, **__: object) -> Any:
+    raise CrashError
+
+
+def bucket(stack: Stack) -> str:
+    return str(stack.resources["AudioBucket"].properties["BucketName"])
+
+
+def samples(stack: Stack, session_id: str) -> bytes:
+    key = kept(session_id).file_path
+    assert key is not None
+    body = boto3.client("s3").get_object(Bucket=bucket(stack), Key=key)["Body"].read()
+    return samples_of(body)
+
+
+def run_jobs() -> None:
+    """What the worker does with the jobs that wait."""
+    while jobs := received("JobsQueue"):
+        for job in jobs:
+            assembly.assemble_session(job["session_id"])
+
+
+@pytest.fixture
+def session_id(stack: Stack) -> str:
+    return str(connect(sample_rate="16000")["session_id"])
+
+
+def test_a_chunk_whose_commit_failed_is_not_acknowledged_and_may_be_sent_again(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unavailable = ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "commit_chunk", lambda *_, **__: (_ for _ in ()).throw(unavailable))
+        answer = say(audio(AUDIO, 0))
+    assert (answer["status"], answer["retry"], answer["seq"]) == ("error", True, 0)
+    assert say(audio(AUDIO, 0))["message"] == "Chunk processed successfully"
+    assert stored(bucket(stack), "chunks/") == [f"chunks/{session_id}/seq/0000000000"]
+
+
+def test_a_duplicate_is_acknowledged_and_counted_once(session_id: str) -> None:
+    assert [say(audio(AUDIO, 0))["chunk_count"] for _ in range(3)] == [1, 1, 1]
+    assert kept(session_id).bytes_received == len(AUDIO)
+
+
+def test_a_chunk_that_meets_the_seal_is_refused(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker seals between the chunk's object and its commit: the narrowest place there is."""
+    say(CLOSE)
+    put = objects.put_once
+
+    def seal_then_put(*args: Any) -> bool:
+        store.seal(session_id)
+        return put(*args)
+
+    monkeypatch.setattr(objects, "put_once", seal_then_put)
+    answer = say(audio(AUDIO, 0), at=now_ms() - 1000)
+    assert (answer["status"], answer["error"]) == ("error", "Session already finalized")
+
+
+def test_every_chunk_committed_before_the_seal_is_in_the_file(
+    stack: Stack, session_id: str
+) -> None:
+    early = now_ms()
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    assert say(audio(AUDIO, 1), at=early)["status"] == "active"
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO * 2
+
+
+@pytest.mark.parametrize("where", ["seal", "complete"])
+def test_a_worker_that_dies_leaves_a_job_that_can_be_done_again(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, where, crash)
+        with pytest.raises(CrashError):
+            assembly.assemble_session(session_id)
+    assert kept(session_id).status is not Status.COMPLETED
+    assembly.assemble_session(session_id)
+    assert samples(stack, session_id) == AUDIO
+
+
+def test_an_upload_that_dies_leaves_no_object_and_no_parts(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(objects.client(), "complete_multipart_upload", crash)
+        with pytest.raises(CrashError):
+            assembly.assemble_session(session_id)
+    assert stored(bucket(stack), "audio_sessions/") == []
+    assert "Uploads" not in boto3.client("s3").list_multipart_uploads(Bucket=bucket(stack))
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO
+
+
+def test_a_job_that_comes_again_changes_nothing_and_tells_again(
+    stack: Stack, session_id: str
+) -> None:
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    run_jobs()
+    before, told = kept(session_id), received("NotificationsQueue")
+    assembly.assemble_session(session_id)
+    assert kept(session_id) == before
+    again = received("NotificationsQueue")
+    for notice in (*told, *again):
+        notice["frame"].pop("download_url")  # signed anew
+    assert again == told
+
+
+def test_a_close_that_dies_before_its_job_is_taken_up_by_the_sweeper(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(audio(AUDIO, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr("audioapi.streaming.service.send_job", crash)
+        with pytest.raises(CrashError):
+            say(CLOSE)
+    assert received("JobsQueue") == []
+    sweeper.sweep(now=now_ms() + 30_000)
+    assert received("JobsQueue") == []
+    sweeper.sweep(now=now_ms() + 61_000)
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO
+
+
+def test_a_session_without_traffic_is_closed_and_its_file_made(
+    stack: Stack, session_id: str
+) -> None:
+    say(audio(AUDIO, 0))
+    sweeper.sweep(now=now_ms() + 299_000)
+    assert kept(session_id).status is Status.ACTIVE
+    sweeper.sweep(now=now_ms() + 301_000)
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO
+
+
+def test_a_session_ends_with_its_longest_duration(session_id: str) -> None:
+    sweeper.sweep(now=now_ms() + 24 * 3_600_000)
+    assert kept(session_id).status is Status.CLOSING
+
+
+def test_a_job_that_failed_too_often_marks_its_session(session_id: str) -> None:
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    assembly.give_up(session_id)
+    failed = kept(session_id)
+    assert (failed.status, failed.error) == (Status.ERROR, assembly.GAVE_UP)
+    assembly.assemble_session(session_id)
+    assert kept(session_id) == failed
+
+
+def test_missing_chunks_are_listed_and_the_rest_is_kept(stack: Stack, session_id: str) -> None:
+    for seq in (0, 2, 5):
+        say(audio(AUDIO, seq))
+    say({**CLOSE, "chunk_count": 7}, at=now_ms() - 11_000)
+    run_jobs()
+    assert kept(session_id).missing_chunks == [1, 3, 4, 6]
+    assert samples(stack, session_id) == AUDIO * 3
+
+
+def test_a_close_that_counts_is_done_when_they_are_there(stack: Stack, session_id: str) -> None:
+    """Not before: until then the job puts itself off."""
+    say(audio(AUDIO, 1))
+    say({**CLOSE, "chunk_count": 2})
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.CLOSING
+    say(audio(AUDIO, 0))
+    assembly.assemble_session(session_id)
+    assert samples(stack, session_id) == AUDIO * 2
+
+
+def test_a_close_waits_for_quiet(session_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings.streaming().model_copy(update={"close_settle_seconds": 2})
+    monkeypatch.setattr(settings, "streaming", lambda: config)
+    early = now_ms()
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.CLOSING
+    say(audio(AUDIO, 1), at=early)
+    quiet = kept(session_id).last_activity + 2000
+    monkeypatch.setattr(assembly, "now_ms", lambda: quiet - 1)
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.CLOSING
+    monkeypatch.setattr(assembly, "now_ms", lambda: quiet)
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.COMPLETED
+
+
+def test_bytes_that_are_no_audio_end_in_error_and_stay(stack: Stack, session_id: str) -> None:
+    say(audio(b"Dear Sir or Madam, this is no audio." * 10, 0))
+    say(CLOSE)
+    run_jobs()
+    failed = kept(session_id)
+    assert failed.status is Status.ERROR
+    assert failed.error
+    assert stored(bucket(stack), f"chunks/{session_id}/")
+    assert stored(bucket(stack), "audio_sessions/") == []
+
+
+def test_a_wav_in_pieces_is_one_wav(stack: Stack, session_id: str) -> None:
+    whole = wav_bytes(rate=16000, channels=1, seconds=0.2)
+    for seq, at in enumerate(range(0, len(whole), 999)):
+        say(audio(whole[at : at + 999], seq))
+    say(CLOSE)
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO

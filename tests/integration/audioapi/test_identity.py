@@ -1,0 +1,129 @@
+"""Keys and tokens: who is let in as whom, and who isn't."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import jwt
+import pytest
+
+from audioapi import identity, settings
+from audioapi.identity import Principal
+from audioapi.problems import ForbiddenError, InvalidKeyError
+
+if TYPE_CHECKING:
+    from local.model import Stack
+
+ALICE = Principal("alice", "acme")
+SECRET = "a secret of at least thirty-two bytes"
+
+
+@pytest.fixture
+def tokens(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment checks HS256 tokens for the audience `audio` of the issuer `us`."""
+    arn = boto3.client("secretsmanager").create_secret(Name="jwt", SecretString=SECRET)["ARN"]
+    monkeypatch.setenv("JWT_SECRET_ARN", arn)
+    monkeypatch.setenv("JWT_AUDIENCE", "audio")
+    monkeypatch.setenv("JWT_ISSUER", "us")
+    settings.identity.cache_clear()
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    given = {
+        "sub": "alice",
+        "organization_id": "acme",
+        "aud": "audio",
+        "iss": "us",
+        "exp": int(time.time()) + 60,
+        **changes,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def token(secret: str = SECRET, **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, algorithm="HS256")
+
+
+def test_a_key_is_known_in_a_header_and_in_the_query(stack: Stack) -> None:
+    identity.put_api_key("k", ALICE)
+    assert identity.authenticate({"x-api-key": "k"}, {}) == ALICE
+    assert identity.authenticate({}, {"api_key": "k"}) == ALICE
+
+
+def test_only_the_digest_of_a_key_is_kept(stack: Stack) -> None:
+    identity.put_api_key("very-secret", ALICE)
+    table = stack.resources["ApiKeysTable"].properties["TableName"]
+    assert "very-secret" not in str(boto3.client("dynamodb").scan(TableName=table)["Items"])
+
+
+def test_nobody_is_nobody(stack: Stack) -> None:
+    assert identity.authenticate({}, {}) is None
+
+
+def test_an_unknown_or_expired_key_is_refused(stack: Stack) -> None:
+    identity.put_api_key("old", ALICE, expires_at=int(time.time()) - 1)
+    for key in ("unknown", "old"):
+        with pytest.raises(InvalidKeyError):
+            identity.authenticate({"x-api-key": key}, {})
+
+
+def test_a_key_comes_before_a_token(stack: Stack, tokens: None) -> None:
+    identity.put_api_key("k", Principal("bob", "acme"))
+    caller = identity.authenticate(
+        {"x-api-key": "k", "authorization": f"Bearer {token()}"}, {"token": token()}
+    )
+    assert caller == Principal("bob", "acme")
+
+
+def test_a_token_is_known_in_a_header_and_in_the_query(stack: Stack, tokens: None) -> None:
+    assert identity.authenticate({"authorization": f"Bearer {token()}"}, {}) == ALICE
+    assert identity.authenticate({}, {"token": token()}) == ALICE
+
+
+def test_a_tokens_scope_limits_it(stack: Stack, tokens: None) -> None:
+    reader = identity.authenticate({}, {"token": token(scope="read")})
+    assert reader is not None
+    reader.require("read")
+    with pytest.raises(ForbiddenError):
+        reader.require("write")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"aud": "video"},
+        {"aud": None},
+        {"iss": "them"},
+        {"iss": None},
+        {"sub": None},
+        {"organization_id": None},
+        {"organization_id": 3},
+        {"scope": ["write"]},
+        {"secret": "another secret of at least thirty-two"},
+    ],
+)
+def test_a_token_that_lacks_anything_is_refused(
+    stack: Stack, tokens: None, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidKeyError):
+        identity.authenticate({}, {"token": token(**changes)})
+
+
+def test_an_unsigned_token_is_refused(stack: Stack, tokens: None) -> None:
+    with pytest.raises(InvalidKeyError):
+        identity.authenticate({}, {"token": jwt.encode(claims(), "", algorithm="none")})
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x.y.z", "Basic YTpi", "nonsense"])
+def test_a_malformed_header_is_refused(stack: Stack, tokens: None, header: str) -> None:
+    with pytest.raises(InvalidKeyError):
+        identity.authenticate({"authorization": header}, {})
+
+
+def test_without_a_secret_no_token_is_good(stack: Stack) -> None:
+    with pytest.raises(InvalidKeyError):
+        identity.authenticate({}, {"token": token()})

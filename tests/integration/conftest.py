@@ -1,0 +1,58 @@
+"""The template's own tables, queues and bucket, in moto, and the environment its functions get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from moto import mock_aws
+
+from audioapi import identity, objects, queues, settings, tables
+from audioapi.streaming import notices, store
+from local import clients, provision, template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.model import Stack
+
+ENDPOINT = "https://sqs.us-east-1.amazonaws.com"
+PARAMETERS = {"AllowAnonymousStreaming": "true", "CloseSettleSeconds": "0"}
+CACHED = (
+    settings.identity,
+    settings.streaming,
+    settings.gateway,
+    settings.jobs_failed,
+    settings.routes,
+    tables.client,
+    queues.client,
+    objects.client,
+    store.connection,
+    notices._gateway,
+    identity._secret,
+    identity._jwks,
+)
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    deployment = template.Deployment("http://127.0.0.1:8000", ENDPOINT)
+    described = template.load(Path("template.yaml"), PARAMETERS, deployment)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
+    for function in described.functions.values():
+        for name, value in function.environment.items():
+            monkeypatch.setenv(name, value)
+    # moto stands in for the gateway too, under the name it has on AWS.
+    monkeypatch.setenv("WEBSOCKET_ENDPOINT", "https://api.execute-api.us-east-1.amazonaws.com/live")
+    forget()
+    with mock_aws():
+        provision.provision(described.resources.values(), clients.connect(None))
+        yield described
+    forget()
+
+
+def forget() -> None:
+    """Settings and clients are made once an environment; each test is a new one."""
+    for cached in CACHED:
+        cached.cache_clear()

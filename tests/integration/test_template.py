@@ -1,0 +1,164 @@
+"""The template is whole: each function imports, answers its sample event, may do what it needs and
+nothing wide, keeps its logs for a while, and is reached by the routes that the documents list.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from audioapi import identity
+from audioapi.identity import Principal
+from audioapi.streaming import store
+from local import template
+from tests.unit.audioapi.context import Context
+from tests.unit.audioapi.test_session_states import session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.model import Stack
+
+SOURCE = template.read(Path("template.yaml"))
+FUNCTIONS = [
+    name
+    for name, resource in SOURCE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+]
+CONTRACT = {
+    "GET /api/audio/sessions",
+    "GET /api/audio/sessions/{session_id}",
+    "POST /api/audio/sessions/{session_id}/close",
+}
+SESSION_ID = "3f2b8c1e-6d4a-4b0f-9c57-2e8a1d0f7b36"
+CONNECTION_ID = "Ck3nXeYdoAMCJ1Q="
+
+# What each function gives back for its sample event, told by a part of it.
+ANSWERS = {
+    "StreamConnectFunction": '"statusCode": 200',
+    "StreamMessageFunction": "Chunk processed successfully",
+    "StreamDisconnectFunction": '"statusCode": 200',
+    "StreamNotifyFunction": '"batchItemFailures": []',
+    "StreamSweepFunction": "null",
+    "SessionListFunction": '"statusCode": 200',
+    "SessionGetFunction": '"statusCode": 200',
+    "SessionCloseFunction": '"statusCode": 200',
+    "FallbackFunction": '"statusCode": 405',
+    "JobsWorkerFunction": '"batchItemFailures": []',
+    "JobsFailedFunction": '"batchItemFailures": []',
+}
+
+
+def properties(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = SOURCE["Resources"][name]["Properties"]
+    return found
+
+
+def folder(name: str) -> Path:
+    return Path(properties(name)["CodeUri"])
+
+
+def statements(name: str) -> Iterator[dict[str, Any]]:
+    """The function's policy, the branches of its conditions included."""
+    for policy in properties(name).get("Policies", []):
+        for statement in policy["Statement"]:
+            branches = statement.get("Fn::If", [None, statement])[1:]
+            yield from (branch for branch in branches if "Effect" in branch)
+
+
+@pytest.fixture
+def known(stack: Stack) -> None:
+    """The key, the session and the connection that the sample events speak of."""
+    identity.put_api_key("dev-key", Principal("dev-user", "acme-corp"))
+    kept = session(
+        session_id=SESSION_ID,
+        user_id="dev-user",
+        organization_id="acme-corp",
+        last_activity=1795251600000,
+        expires_at=1895251600000,
+    )
+    store.add_session(kept, CONNECTION_ID)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_answers_its_sample_event(
+    stack: Stack, known: None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location(f"{name}_app", folder(name) / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # its types are looked up there
+    spec.loader.exec_module(module)
+    event = json.loads(Path("events", f"{folder(name).name}.json").read_text())
+    assert ANSWERS[name] in json.dumps(module.lambda_handler(event, Context()))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_policy_names_actions_and_resources(name: str) -> None:
+    for statement in statements(name):
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action), action
+        assert "*" not in (statement["Resource"], *_list(statement["Resource"]))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_logs_end(name: str) -> None:
+    group = properties(name)["LoggingConfig"]["LogGroup"]["Ref"]
+    assert properties(group)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert properties(group)["LogGroupName"]["Fn::Sub"].endswith(name)
+
+
+def test_every_folder_is_a_function_and_has_an_event() -> None:
+    folders = {path.name for path in Path("functions").iterdir() if (path / "app.py").exists()}
+    assert folders == {folder(name).name for name in FUNCTIONS}
+    assert folders == {path.stem for path in Path("events").glob("*.json")}
+
+
+def test_the_contracts_routes_are_there(stack: Stack) -> None:
+    [api] = stack.http_apis
+    assert set(api.routes) == {*CONTRACT, "$default"}
+    [sockets] = stack.websocket_apis
+    assert set(sockets.routes) == {"$connect", "$default", "$disconnect"}
+    assert sockets.routes["$default"].responds
+
+
+def test_the_fallback_knows_the_routes(stack: Stack) -> None:
+    [api] = stack.http_apis
+    listed = stack.functions["FallbackFunction"].environment["ROUTES"]
+    assert sorted(listed.split(", ")) == sorted(set(api.routes) - {"$default"})
+
+
+def test_every_parameter_is_described_used_and_documented() -> None:
+    used = json.dumps({k: v for k, v in SOURCE.items() if k != "Parameters"})
+    readme = Path("README.md").read_text()
+    for name, parameter in SOURCE["Parameters"].items():
+        assert parameter.get("Description"), name
+        assert f'"{name}"' in used or f"${{{name}}}" in used, name
+        assert f"`{name}`" in readme, name
+
+
+def test_every_route_and_error_code_is_documented() -> None:
+    text = "\n".join(path.read_text() for path in Path("docs").glob("*.md"))
+    for route in CONTRACT:
+        method, path = route.split()
+        assert re.search(rf"{method} {re.escape(path)}", text), route
+    codes = re.findall(r'code(?:: ClassVar\[str\])? = "([A-Z_]+)"', _problems())
+    assert len(codes) > 5
+    for code in codes:
+        assert f"`{code}`" in text, code
+
+
+def _problems() -> str:
+    return Path("layers/core/audioapi/problems.py").read_text()
