@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from audioapi import database, organizations
+from audioapi import database
+from audioapi.organizations import Organization
 
-target_metadata = organizations.Base.metadata
+target_metadata = Organization.metadata
 
 with database.engine(context.config.attributes["url"]).connect() as connection:
     context.configure(connection=connection, target_metadata=target_metadata)

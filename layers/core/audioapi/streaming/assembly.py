@@ -71,7 +71,10 @@ def _finish(sealed: Session) -> None:
 
 
 def _make_file(sealed: Session) -> Session | None:
-    """Streams chunks, decoder and upload into each other: memory doesn't grow with the session."""
+    """Streams chunks, decoder and upload into each other: memory doesn't grow with the session.
+
+    Damage doesn't keep the rest from being kept; the session's `error` then says what was lost.
+    """
     config = settings.streaming()
     missing = chunks.missing(sealed) if sealed.numbered else []
     if sealed.total_chunks == 0:
@@ -83,6 +86,8 @@ def _make_file(sealed: Session) -> Session | None:
         sample_rate=sealed.sample_rate,
         channels=sealed.channels,
         report=report,
+        limits=assemble.Limits(audio_seconds=config.max_session_duration_hours * 3600),
+        loglevel=config.ffmpeg_loglevel,
     )
     key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
     parts = wav.parts(pcm, sample_rate=sealed.sample_rate, channels=sealed.channels)
@@ -92,6 +97,7 @@ def _make_file(sealed: Session) -> Session | None:
         file_path=key,
         duration_seconds=report.samples / sealed.sample_rate,
         missing_chunks=missing,
+        error="; ".join(report.warnings) or None,
     )
 
 
