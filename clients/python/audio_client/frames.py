@@ -42,9 +42,11 @@ _KINDS = {
     "Session closed successfully": Kind.CLOSED,
     "Audio file ready": Kind.READY,
     "Audio processing failed": Kind.FAILED,
+    "No audio received": Kind.FAILED,
     # The gateway's own, with no word about which message it was: that one's answer doesn't come.
     "Internal server error": Kind.TROUBLE,
 }
+_ABOUT_FILE = ("file_path", "duration_seconds", "missing_chunks", "download_url")
 
 
 def cut(data: bytes) -> Iterator[bytes]:
@@ -82,18 +84,15 @@ def kind(frame: Frame) -> Kind:
 
 def outcome(info: Frame) -> Frame | None:
     """The frame about its file that a session's `info` over HTTP amounts to, None before that."""
-    about = {"session_id": info.get("session_id")}
     if info.get("status") == "error":
-        about |= {
-            "message": "Audio processing failed",
-            "status": "error",
-            "error": info.get("error"),
-        }
+        told = {"message": "Audio processing failed", "error": info.get("error")}
     elif info.get("download_url"):
-        told = ("file_path", "duration_seconds", "download_url")
-        about |= {"message": "Audio file ready", "status": "completed"}
-        about |= {name: info.get(name) for name in told}
-    return about if "message" in about else None
+        told = {"message": "Audio file ready"} | {name: info.get(name) for name in _ABOUT_FILE}
+    elif info.get("processing_status") == "complete":
+        told = {"message": "No audio received"}
+    else:
+        return None
+    return {"session_id": info.get("session_id"), "status": info.get("status"), **told}
 
 
 def _dump(frame: Frame) -> str:

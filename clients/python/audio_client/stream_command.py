@@ -119,6 +119,7 @@ async def _streamed(
                 "status": frame.get("status"),
                 "duration_seconds": frame.get("duration_seconds"),
                 "file_path": frame.get("file_path"),
+                "missing_chunks": frame.get("missing_chunks", []),
                 "download_url": frame.get("download_url"),
                 "bytes_sent": sent.bytes_acked,
                 "chunks_sent": sent.chunks_acked,

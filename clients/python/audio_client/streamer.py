@@ -163,7 +163,7 @@ class AudioStreamer:
             raise NotConnectedError("Not connected to any session")
         outcome = await self._outcome(self._session, timeout)
         if frames.kind(outcome) is Kind.FAILED:
-            raise ProcessingFailedError(str(outcome.get("error") or "Audio processing failed"))
+            raise ProcessingFailedError(str(outcome.get("error") or outcome["message"]))
         return outcome
 
     async def close_session(self) -> None:

@@ -84,7 +84,7 @@ class Terminal:
             return
         width = max(map(len, values))
         for name, value in values.items():
-            if value is not None:
+            if value not in (None, []):
                 sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {value}\n")
 
     def failure(self, reason: str, session_id: str | None = None) -> None:

@@ -131,11 +131,11 @@ class FakeServer:
         session = self.sessions.get(session_id)
         if session is None:
             return connection.respond(404, json.dumps({"error": "Session not found"}))
-        info = {**session.frame(""), "download_url": None, "error": None}
+        info = {**session.frame(""), "processing_status": "pending", "download_url": None}
         if session.status == "completed":
             self.polls_before_ready -= 1
         if session.status == "completed" and self.polls_before_ready < 0:
-            info |= _file(session)
+            info |= {"processing_status": "complete", **_file(session)}
         if self.fails_processing:
             info |= {"status": "error", "error": self.fails_processing}
         return connection.respond(200, json.dumps(info))
@@ -206,8 +206,8 @@ class FakeServer:
             failure = {"status": "error", "error": self.fails_processing}
             await connection.send(json.dumps({"message": "Audio processing failed", **failure}))
         else:
-            ready = {"message": "Audio file ready", "status": "completed", **_file(session)}
-            await connection.send(json.dumps(ready))
+            message = "Audio file ready" if session.chunks else "No audio received"
+            await connection.send(json.dumps(session.frame(message, **_file(session))))
         await connection.close()
 
 
@@ -218,9 +218,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def _file(session: Stored) -> Frame:
+    if not session.chunks:
+        return {"file_path": None, "duration_seconds": 0.0, "missing_chunks": []}
     name = f"audio_sessions/{session.id}.wav"
     url = f"http://127.0.0.1/bucket/{name}?signature=1"
-    return {"file_path": name, "duration_seconds": 1.5, "download_url": url}
+    missing = sorted(set(range(max(session.chunks))) - set(session.chunks))
+    about = {"file_path": name, "duration_seconds": 1.5, "missing_chunks": missing}
+    return {**about, "download_url": url}
 
 
 def _session_id(request: Request | None) -> str | None:

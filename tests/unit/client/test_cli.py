@@ -114,6 +114,7 @@ async def test_json_is_one_object_and_no_bar(
         "status": "completed",
         "duration_seconds": 1.5,
         "file_path": f"audio_sessions/{server.session.id}.wav",
+        "missing_chunks": [],
         "download_url": json.loads(shown.out)["download_url"],
         "bytes_sent": len(SPEECH),
         "chunks_sent": 5,
@@ -204,6 +205,26 @@ async def test_standard_input_is_streamed(
     assert running.returncode == 0
     assert json.loads(out)["bytes_sent"] == len(SPEECH)
     assert server.session.audio == SPEECH
+
+
+async def test_standard_input_goes_on_with_a_session(server: FakeServer) -> None:
+    session = server.open_session(b"one", b"two")
+    running = await process("stream", "-", "--url", server.url, "--session", session.id)
+    await running.communicate(b"three")
+
+    assert running.returncode == 0
+    assert session.audio == b"onetwothree"
+
+
+async def test_standard_input_cannot_fill_the_gaps_of_a_session(server: FakeServer) -> None:
+    session = server.open_session(b"one", b"two")
+    session.chunks[5] = b"six"
+    running = await process("stream", "-", "--url", server.url, "--session", session.id)
+    _, err = await running.communicate(b"three")
+
+    assert running.returncode == 1
+    assert "error: This session misses chunks" in err.decode()
+    assert session.status == "active"
 
 
 async def test_interrupting_says_how_to_resume(server: FakeServer, speech: Path) -> None:

@@ -64,6 +64,7 @@ async def test_without_the_connection_the_file_is_asked_for(server: FakeServer) 
         "session_id": server.session.id,
         "file_path": f"audio_sessions/{server.session.id}.wav",
         "duration_seconds": 1.5,
+        "missing_chunks": [],
         "download_url": ready["download_url"],
     }
     assert server.polls_before_ready < 0
@@ -115,6 +116,17 @@ async def test_audio_that_is_none_fails_with_the_reason(server: FakeServer, poll
     await streamer.close_session()
 
 
+@pytest.mark.parametrize("polls", [0, 1])
+async def test_a_session_without_audio_has_no_file(server: FakeServer, polls: int) -> None:
+    server.polls_before_ready = polls
+    streamer = AudioStreamer(server.url, retry=QUICK)
+    await streamer.create_session()
+
+    with pytest.raises(ProcessingFailedError, match="No audio received"):
+        await streamer.wait_until_ready()
+    await streamer.close_session()
+
+
 async def test_a_file_that_takes_too_long_is_a_timeout(server: FakeServer) -> None:
     server.polls_before_ready = 1000
     streamer = await streamed(server)
@@ -146,6 +158,7 @@ async def test_a_web_socket_api_of_aws_needs_the_http_address_to_ask(server: Fak
     server.sessions.clear()
     knowing = AudioStreamer(native, http_url=server.url.replace("ws", "http"), retry=QUICK)
     await knowing.create_session()
+    await knowing.send(b"audio")
     assert (await knowing.wait_until_ready())["message"] == "Audio file ready"
     await knowing.close_session()
 
