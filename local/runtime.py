@@ -1,0 +1,174 @@
+"""Runs functions as Lambda does: in processes of their own, one request each at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from local.environment import Environment, Host
+from local.model import Invocation
+from local.runtime_api import PAYLOAD_LIMIT, NotTakenError, too_large
+from local.watch import fingerprint, forget_bytecode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from local.logs import Logs
+    from local.model import Function
+    from local.watch import Fingerprint
+
+IDLE_LIMIT = 600.0
+"""Seconds without a request after which an environment is given up."""
+REAP_EVERY = 60.0
+
+
+class Functions:
+    """Invokes functions by name; an async context manager that leaves no process behind.
+
+    `environment` is added to every function's own, `concurrency` is the most processes of one
+    function, and more calls than that wait in line. With `watch`, a change of a function's or
+    layer's source is in effect at the next call. `on_spawn` is told each new process's id, which
+    is its session's too.
+    """
+
+    def __init__(  # noqa: PLR0913 - the one place where the stack sets its functions up
+        self,
+        functions: Mapping[str, Function],
+        *,
+        environment: Mapping[str, str],
+        logs: Logs,
+        region: str,
+        python: str = sys.executable,
+        concurrency: int = 10,
+        watch: bool = True,
+        on_spawn: Callable[[int], None] | None = None,
+    ) -> None:
+        host = Host(environment, logs, region, python, on_spawn)
+        self._pools = {
+            name: Pool(function, host, concurrency, watch=watch)
+            for name, function in functions.items()
+        }
+        self._calls: set[asyncio.Task[Invocation]] = set()
+
+    async def invoke(self, function: str, event: Mapping[str, Any]) -> Invocation:
+        """Run `function`. As on Lambda, a caller that gives up doesn't stop it."""
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(body) > PAYLOAD_LIMIT:
+            return too_large("Request")
+        call = asyncio.create_task(self._pools[function].invoke(body))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.shield(call)
+
+    def pids(self, function: str) -> list[int]:
+        """The processes that serve `function` now."""
+        return self._pools[function].pids()
+
+    async def __aenter__(self) -> Self:
+        self._reaper = asyncio.create_task(self._reap())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        tasks = {self._reaper, *self._calls}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for pool in self._pools.values():
+            await pool.close()
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_EVERY)
+            for pool in self._pools.values():
+                await pool.reap(IDLE_LIMIT)
+
+
+class Pool:
+    """The environments of one function."""
+
+    def __init__(self, function: Function, host: Host, concurrency: int, *, watch: bool) -> None:
+        self._function = function
+        self._host = host
+        self._places = asyncio.Semaphore(concurrency)
+        self._watch = watch
+        self._source: Fingerprint = {}
+        self._idle: list[Environment] = []  # the most recently used one is the last
+        self._busy: set[Environment] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def invoke(self, event: bytes) -> Invocation:
+        async with self._places:
+            while True:
+                try:
+                    environment = await self._take()
+                except OSError as error:
+                    return Invocation(error="Init", message=str(error))
+                with suppress(NotTakenError):
+                    return await self._use(environment, event)
+
+    def pids(self) -> list[int]:
+        return [environment.pid for environment in (*self._idle, *self._busy) if environment.alive]
+
+    async def reap(self, idle: float) -> None:
+        """Close the environments that have died, or had nothing to do for `idle` seconds."""
+        oldest = time.monotonic() - idle
+        over = [one for one in self._idle if one.idle_since <= oldest or not one.alive]
+        self._idle = [one for one in self._idle if one not in over]
+        await asyncio.gather(*map(self._close, over))
+
+    async def close(self) -> None:
+        """Close everything that no call uses any more."""
+        await self.reap(idle=0)
+        await asyncio.gather(*self._closing)
+
+    async def _take(self) -> Environment:
+        self._look_at_source()
+        while self._idle:
+            environment = self._idle.pop()
+            if environment.source is self._source and environment.alive:
+                return environment
+            await self._close(environment)
+        environment = Environment(self._function, self._host, self._source)
+        await environment.start()
+        return environment
+
+    async def _use(self, environment: Environment, event: bytes) -> Invocation:
+        self._busy.add(environment)
+        reusable = False
+        try:
+            outcome = await environment.invoke(event)
+            reusable = outcome.error in (None, "Unhandled")
+            return outcome
+        finally:
+            self._busy.remove(environment)
+            if reusable:
+                environment.idle_since = time.monotonic()
+                self._idle.append(environment)
+            else:
+                await self._close(environment)
+
+    async def _close(self, environment: Environment) -> None:
+        """Also to the end if the call that has to do it is cancelled meanwhile."""
+        closing = asyncio.create_task(environment.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.shield(closing)
+
+    def _look_at_source(self) -> None:
+        if not self._watch:
+            return
+        source = fingerprint([self._function.code, *self._function.layers])
+        if source != self._source:
+            forget_bytecode(self._source, source)
+            self._source = source
