@@ -30,11 +30,13 @@ $(READY): requirements-dev.txt
 	if [ -z "$${found:-}" ]; then echo "Python 3.11, 3.12, 3.13 or 3.14 is needed (3.13 is best), and none was found on PATH." >&2; exit 1; fi; \
 	echo "Making $(VENV) with $$($$found --version) - a minute or two, once"; \
 	rm -rf $(VENV); $$found -m venv $(VENV); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt; \
+	printf '%s\n' "$(CURDIR)/layers/core" "$(CURDIR)/clients/python" \
+	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/serverless-audio.pth"
 	@touch $@
 
 run: $(READY)  ## Starts the whole stack on http://localhost:$(PORT) and streams a sample through it
-	@exec $(BIN)/python -m local run --port $(PORT)
+	@exec $(BIN)/python -m local run --port $(PORT) $(if $(STRICT),--strict)
 
 demo: $(READY)  ## Streams FILE=... through a stack of its own, checks the WAV, and ends
 	@exec $(BIN)/python -m local demo $(if $(FILE),"$(FILE)",local/samples/speech.wav)
