@@ -1,0 +1,1 @@
+"""Audio, and nothing but audio: no AWS, no HTTP, nothing else of this package."""

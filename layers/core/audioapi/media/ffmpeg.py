@@ -1,0 +1,246 @@
+"""Runs FFmpeg on bytes that nobody vouches for, and streams out the samples it makes of them.
+
+What keeps it safe: the format is forced, never guessed by FFmpeg, so a playlist can't open other
+files; only the protocol in use is allowed; nothing is inherited from the environment; the kernel
+limits what it may use and write; and what comes out is counted, not believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
+from audioapi.media.pieces import pieces
+from audioapi.media.segments import Pcm
+from audioapi.media.sniff import Container
+
+if sys.platform == "linux":
+    import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from audioapi.media.segments import Segment
+
+_BLOCK_BYTES = 1024 * 1024
+_MESSAGE_BYTES = 4096
+_REASON_LENGTH = 200
+
+_NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
+"""What a reader has to know may stand at the end: an MP4 through a pipe gives no sample, and exit
+status 0. All others decode from a pipe to the very samples they decode to from a file."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bytes may come to: seconds of sound in all; and for each run of FFmpeg seconds of CPU,
+    seconds in which it neither reads nor writes, and bytes of memory.
+    """
+
+    audio_seconds: float = 24 * 3600
+    cpu_seconds: int = 800
+    stall_seconds: float = 60
+    memory_bytes: int = 1024**3
+
+    def check(self, samples: int, sample_rate: int) -> None:
+        """Raises TooLongError if so many samples per channel are too many."""
+        if samples > self.audio_seconds * sample_rate:
+            raise TooLongError(f"It holds more than {self.audio_seconds:g} s of sound")
+
+
+def decode(
+    segment: Segment,
+    *,
+    sample_rate: int,
+    channels: int,
+    limits: Limits | None = None,
+    loglevel: str = "error",
+) -> Generator[bytes, None, str | None]:
+    """The segment's samples, s16le and interleaved at `sample_rate` Hz, in blocks of up to 1 MB.
+
+    Returns what FFmpeg had against bytes that it decoded nevertheless, None if nothing.
+    Raises NotAudioError if there is not one sample in them, DamagedError if FFmpeg gives up after
+    some, TooLongError and TooSlowError past a limit, FileNotFoundError where there is no FFmpeg,
+    ChildProcessError if somebody else ended it.
+    """
+    limits = limits or Limits()
+    target = Pcm("s16le", sample_rate, channels)
+    passed = 0
+    with tempfile.TemporaryDirectory(prefix="segment-") as directory:
+        url, data = _input(segment, directory)
+        command = _command(segment.kind, url, target, loglevel)
+        with _started(command, directory, limits) as ffmpeg:
+            for block in ffmpeg.converse(data):
+                passed += len(block)
+                limits.check(passed // target.frame_bytes, sample_rate)
+                yield block
+            return ffmpeg.verdict(samples=passed // target.frame_bytes)
+
+
+def _input(segment: Segment, directory: str) -> tuple[str, Iterator[bytes]]:
+    """The URL that FFmpeg, working in `directory`, reads from, and what to feed to it."""
+    if segment.kind not in _NEEDS_SEEK:
+        return "pipe:0", segment.data
+    with (Path(directory) / "input").open("wb") as file:
+        file.writelines(segment.data)
+    return "file:input", iter(())
+
+
+def _command(kind: Container | Pcm, url: str, target: Pcm, loglevel: str) -> list[str]:
+    return [
+        *(_executable(), "-nostdin", "-hide_banner", "-nostats", "-v", f"level+{loglevel}"),
+        *("-protocol_whitelist", url.partition(":")[0]),
+        *(_format(kind) if isinstance(kind, Pcm) else ("-f", kind.value)),
+        *("-i", url, "-map", "0:a:0", *_format(target), "pipe:1"),
+    ]
+
+
+def _format(pcm: Pcm) -> tuple[str, ...]:
+    return "-f", pcm.encoding, "-ar", str(pcm.sample_rate), "-ac", str(pcm.channels)
+
+
+def _executable() -> str:
+    found = os.environ.get("FFMPEG_PATH") or shutil.which("ffmpeg")
+    if not found:
+        raise FileNotFoundError("FFmpeg is neither on PATH nor named by FFMPEG_PATH")
+    return found
+
+
+@contextlib.contextmanager
+def _started(command: list[str], directory: str, limits: Limits) -> Iterator[_Ffmpeg]:
+    """A running FFmpeg, which is gone when the block is left, by whichever way."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        pipesize=_BLOCK_BYTES,
+        cwd=directory,
+        env={},
+        # A Ctrl-C in the terminal would make FFmpeg end as if its input had.
+        start_new_session=True,
+    ) as process:
+        try:
+            _restrain(process.pid, limits)
+            yield _Ffmpeg(process, limits)
+        finally:
+            process.kill()
+
+
+def _restrain(pid: int, limits: Limits) -> None:
+    """Sets the kernel's limits, before the process has been given a byte.
+
+    From outside, since code between fork and exec is unsafe where there are threads. macOS can't
+    do that; there, the limits that are kept here have to do.
+    """
+    if sys.platform == "linux":
+        for kind, most in (
+            (resource.RLIMIT_CPU, limits.cpu_seconds),
+            (resource.RLIMIT_DATA, limits.memory_bytes),
+            (resource.RLIMIT_FSIZE, 0),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, kind, (most, most))
+
+
+class _Ffmpeg:
+    """Talks to the process in one thread, so that what the data's source raises is raised here;
+    no more than the pipes hold is ever in memory.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+        self._process = process
+        self._limits = limits
+        self._unsent = memoryview(b"")
+        self._deaf = False
+        self._messages = b""
+
+    def converse(self, data: Iterable[bytes]) -> Iterator[bytes]:
+        """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
+        feed, process = pieces(data, _BLOCK_BYTES), self._process
+        with selectors.DefaultSelector() as ready:
+            for stream, event in (
+                (process.stdin, selectors.EVENT_WRITE),
+                (process.stdout, selectors.EVENT_READ),
+                (process.stderr, selectors.EVENT_READ),
+            ):
+                os.set_blocking(cast("IO[bytes]", stream).fileno(), False)
+                ready.register(cast("IO[bytes]", stream), event)
+            while ready.get_map():
+                for stream in self._wait(ready):
+                    if stream is process.stdin:
+                        goes_on = self._send(stream, feed)
+                    elif stream is process.stderr:
+                        goes_on = self._listen(stream)
+                    elif block := stream.read(_BLOCK_BYTES):
+                        yield block
+                        continue
+                    else:
+                        goes_on = False
+                    if not goes_on:
+                        ready.unregister(stream)
+                        stream.close()
+
+    def _wait(self, ready: selectors.BaseSelector) -> list[IO[bytes]]:
+        stall = self._limits.stall_seconds
+        events = ready.select(stall)
+        if not events:
+            raise TooSlowError(f"FFmpeg stood still for {stall:g} s")
+        return [cast("IO[bytes]", key.fileobj) for key, _ in events]
+
+    def _send(self, stream: IO[bytes], feed: Iterator[bytes]) -> bool:
+        """Writes what fits; False when there is no more, or nobody reads it."""
+        self._unsent = self._unsent or memoryview(next(feed, b""))
+        try:
+            sent = os.write(stream.fileno(), self._unsent)
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            self._deaf = True
+            return False
+        self._unsent = self._unsent[sent:]
+        return sent > 0
+
+    def _listen(self, stream: IO[bytes]) -> bool:
+        """Keeps the first messages: the first one names the cause. False when there is no more."""
+        message = stream.read(_MESSAGE_BYTES)
+        self._messages += message[: _MESSAGE_BYTES - len(self._messages)]
+        return bool(message)
+
+    def verdict(self, *, samples: int) -> str | None:
+        """What FFmpeg's end after so many samples means: as `decode` says."""
+        status = self._process.wait(self._limits.stall_seconds)
+        if status == -signal.SIGXCPU:
+            raise TooSlowError(f"FFmpeg took more than {self._limits.cpu_seconds} s of CPU")
+        if status < 0:
+            raise ChildProcessError(f"FFmpeg was ended by {signal.Signals(-status).name}")
+        reason = _reason(self._messages)
+        if samples == 0:
+            raise NotAudioError(reason or f"There is no sound in it (exit status {status})")
+        if status:
+            raise DamagedError(reason or f"FFmpeg gave up (exit status {status})", samples=samples)
+        if self._deaf and not reason:
+            return "FFmpeg took something in it for the end"
+        return reason
+
+
+def _reason(messages: bytes) -> str | None:
+    """The first error, without the names and addresses of FFmpeg's insides."""
+    text = messages.decode(errors="replace")
+    if "matches no streams" in text:
+        return "There is no audio track in it"
+    found = re.search(r"\[(?:error|fatal|panic)\] (.+)", text)
+    return found.group(1)[:_REASON_LENGTH].strip() if found else None

@@ -1,0 +1,238 @@
+"""Takes a stream of chunks apart into the files, or the raw samples, that it consists of.
+
+Chunks are pieces of a stream cut anywhere, so where one begins means little: another segment begins
+only if a file surely begins there too (`sniff.starts_file`), and where a WAV said that it ends.
+Memory is constant: a look ahead of a few KB, up to 1 MB for a WAV whose header is as long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audioapi.media import mpeg, wav
+from audioapi.media.errors import NotAudioError
+from audioapi.media.sniff import (
+    HEAD_BYTES,
+    START_BYTES,
+    Container,
+    not_audio,
+    sniff,
+    starts_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_LONGEST_HEADER = 1024 * 1024
+_PLACEHOLDER = 0x7FFF_0000
+"""From here on sizes are made up: by sox and arecord, for one, when they write to a pipe."""
+
+
+_ENCODINGS = {
+    (wav.PCM, 1): "u8",
+    (wav.PCM, 2): "s16le",
+    (wav.PCM, 3): "s24le",
+    (wav.PCM, 4): "s32le",
+    (wav.IEEE_FLOAT, 4): "f32le",
+    (wav.IEEE_FLOAT, 8): "f64le",
+    (wav.A_LAW, 1): "alaw",
+    (wav.MU_LAW, 1): "mulaw",
+}
+"""FFmpeg's names of what a WAV can hold uncompressed, by format tag and bytes of a sample."""
+_SAMPLE_BYTES = {encoding: size for (_, size), encoding in _ENCODINGS.items()}
+
+
+@dataclass(frozen=True)
+class Pcm:
+    """Uncompressed interleaved samples. `encoding` is FFmpeg's name, `sample_rate` in Hz."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """The size of one sample of every channel."""
+        return _SAMPLE_BYTES[self.encoding] * self.channels
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One file or one run of samples. `data` has to be read before the next segment is asked for;
+    of a WAV with plain samples it's these alone, without header, in whole frames.
+    """
+
+    kind: Container | Pcm
+    data: Iterator[bytes]
+
+    @property
+    def name(self) -> str:
+        return self.kind.name if isinstance(self.kind, Container) else "Samples"
+
+
+class Lookahead:
+    """A stream of chunks that can be looked into, and knows where chunks begin."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._ahead: deque[bytes] = deque()
+        self._size = 0
+        self.at_chunk = True
+
+    def peek(self, count: int) -> bytes:
+        """The next `count` bytes, which stay; fewer at the end of the stream."""
+        while self._size < count and (chunk := next(self._chunks, None)) is not None:
+            if chunk:
+                self._ahead.append(chunk)
+                self._size += len(chunk)
+        found = bytearray()
+        for chunk in self._ahead:
+            if len(found) >= count:
+                break
+            found += chunk[: count - len(found)]
+        return bytes(found)
+
+    def take(self, limit: int | None) -> bytes:
+        """What is left of this chunk, up to `limit` bytes; empty at the end of the stream."""
+        if not self.peek(1):
+            return b""
+        chunk = self._ahead.popleft()
+        taken = chunk[:limit]
+        self.at_chunk = len(taken) == len(chunk)
+        if not self.at_chunk:
+            self._ahead.appendleft(chunk[len(taken) :])
+        self._size -= len(taken)
+        return taken
+
+    def run(self, limit: int | None = None, *, sure: int = 1) -> Iterator[bytes]:
+        """Bytes until `limit`, or until a chunk begins with a new file.
+
+        The first `sure` bytes belong to this one, whatever they look like.
+        """
+        passed = 0
+        while limit is None or passed < limit:
+            if passed >= sure and self.at_chunk and starts_file(self.peek(START_BYTES)):
+                return
+            piece = self.take(None if limit is None else limit - passed)
+            if not piece:
+                return
+            passed += len(piece)
+            yield piece
+
+
+def split(
+    chunks: Iterable[bytes], *, declared: Container | Pcm, warn: Callable[[str], None]
+) -> Iterator[Segment]:
+    """The segments of a stream, in order.
+
+    `declared` is what bytes are taken for that don't tell. Raises NotAudioError if the stream
+    begins with something well known that is no audio; later on such bytes are left out, and
+    `warn` is told.
+    """
+    source = Lookahead(chunks)
+    first = True
+    while head := source.peek(HEAD_BYTES):
+        kind = sniff(head)
+        other = None if kind else not_audio(head)
+        if other and first:
+            raise NotAudioError(f"The stream is no audio: it starts with {other}")
+        if kind or (source.at_chunk and not other):
+            segment = _segment(source, head, kind or declared, warn)
+            yield segment
+            _discard(segment.data)
+        else:
+            left_out = _discard(source.run())
+            warn(f"{left_out} bytes were left out: {other or 'no audio, behind the end of a WAV'}")
+        first = False
+
+
+def _segment(
+    source: Lookahead, head: bytes, kind: Container | Pcm, warn: Callable[[str], None]
+) -> Segment:
+    if kind is Container.WAV:
+        return _wav(source, warn)
+    if isinstance(kind, Pcm):
+        return Segment(kind, _whole_frames(source.run(), kind.frame_bytes, warn))
+    return Segment(kind, source.run(sure=mpeg.id3_bytes(head) + 1))
+
+
+def _wav(source: Lookahead, warn: Callable[[str], None]) -> Segment:
+    """A WAV of plain samples in one or two channels needs no demuxer once its header is read."""
+    described = _wav_format(source)
+    if described is None:
+        return Segment(Container.WAV, source.run())
+    pcm = _plain(described)
+    if pcm is None:
+        return Segment(Container.WAV, _wav_bytes(source, described, warn, header=True))
+    samples = _wav_bytes(source, described, warn, header=False)
+    return Segment(pcm, _whole_frames(samples, described.frame_bytes, warn))
+
+
+def _wav_format(source: Lookahead) -> wav.WavFormat | None:
+    size = HEAD_BYTES
+    while True:
+        head = source.peek(size)
+        described = wav.parse(head)
+        if described or len(head) < size or size >= _LONGEST_HEADER:
+            return described
+        size *= 4
+
+
+def _plain(described: wav.WavFormat) -> Pcm | None:
+    """The samples' format, if they are uncompressed and their channels need no layout."""
+    channels, rate = described.channels, described.sample_rate
+    if channels not in (1, 2) or described.frame_bytes % channels or not rate:
+        return None
+    encoding = _ENCODINGS.get((described.encoding, described.frame_bytes // channels))
+    return Pcm(encoding, rate, channels) if encoding else None
+
+
+def _wav_bytes(
+    source: Lookahead, described: wav.WavFormat, warn: Callable[[str], None], *, header: bool
+) -> Iterator[bytes]:
+    """The WAV's samples, after its header if wanted; what its writer appended is passed over."""
+    for piece in source.run(described.data_offset, sure=described.data_offset):
+        if header:
+            yield piece
+    size, passed = described.data_bytes, 0
+    for piece in source.run(size, sure=0):
+        passed += len(piece)
+        yield piece
+    if size is None:
+        return
+    if passed < size < _PLACEHOLDER:
+        warn(f"A WAV ends early: its header promises {size} bytes of samples, {passed} came")
+    elif passed == size:
+        _skip_appended(source, described.appended_bytes, odd=bool(size % 2))
+
+
+def _skip_appended(source: Lookahead, count: int, *, odd: bool) -> None:
+    """Passes over the chunks behind the samples, such as LIST, as far as the header counts them."""
+    if odd and source.peek(1) == b"\0":
+        source.take(1)
+    while not starts_file(head := source.peek(START_BYTES)):
+        size = wav.chunk_bytes(head)
+        if not 0 < size <= count:
+            return
+        count -= _discard(source.run(size, sure=size))
+
+
+def _whole_frames(
+    pieces: Iterable[bytes], frame_bytes: int, warn: Callable[[str], None]
+) -> Iterator[bytes]:
+    """The same bytes in whole sample frames, so that what comes after them isn't out of step."""
+    rest = b""
+    for piece in pieces:
+        whole = rest + piece
+        cut = len(whole) - len(whole) % frame_bytes
+        rest = whole[cut:]
+        if cut:
+            yield whole[:cut]
+    if rest:
+        warn(f"{len(rest)} bytes at the end of the samples are no whole sample and were left out")
+
+
+def _discard(pieces: Iterable[bytes]) -> int:
+    return sum(map(len, pieces))
