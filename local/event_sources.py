@@ -13,15 +13,14 @@ import math
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws import ACCOUNT, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import (
@@ -85,7 +84,7 @@ class QueuePoller:
             answer = await asyncio.get_running_loop().run_in_executor(
                 self._waiting, self._poll, min(most, MOST_PER_RECEIVE), wait
             )
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001 - the outermost edge: whatever it is, it is asked again
             logger.warning("%s can't be polled: %s", self._source.queue, error)
             await asyncio.sleep(AFTER_ERROR)
             return []
@@ -107,7 +106,7 @@ class QueuePoller:
             await self._delete(done(batch, invocation, partial=self._source.partial_failures))
         except Exception:
             # The outermost edge: whatever becomes of one batch, the next ones are delivered.
-            logger.exception("A batch of %s was not delivered", self._source.queue)
+            logger.exception("A batch of %s was not finished", self._source.queue)
         finally:
             self._slots.release()
 
@@ -196,6 +195,18 @@ async def run_schedule(schedule: Schedule, invoker: Invoker) -> NoReturn:
         except Exception:
             # The outermost edge: one failure is no reason to stop the clock.
             logger.exception("%s did not run", schedule.name)
+
+
+@asynccontextmanager
+async def in_background(*sources: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
+    """Runs sources of events for as long as the block takes."""
+    tasks = [asyncio.create_task(source) for source in sources]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def scheduled_event(schedule: Schedule) -> dict[str, Any]:

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from local import processes
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
 ROOT = Path(__file__).parent.parent
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 2.0
 """Seconds that a farewell signal may take before SIGKILL follows."""
 PATIENCE = 5.0
@@ -37,10 +40,15 @@ class Guard:
     """The runner's side: whatever way this context ends, it is the end of every watched session."""
 
     def __init__(self, record: Path) -> None:
-        command = [sys.executable, "-m", "local.guard", str(record), str(os.getpid())]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True, text=True, bufsize=1
-        )
+        with blocked(IGNORED):  # and inherited so: it is deaf to them from its first moment
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local.guard", str(record), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                cwd=ROOT,
+                start_new_session=True,
+                text=True,
+                bufsize=1,
+            )
 
     def watch(self, leader: int, farewell: signal.Signals = signal.SIGKILL) -> None:
         """`leader` is a session's first process; `farewell` is the signal it is ended with."""
@@ -72,9 +80,16 @@ class Session:
         return self.leader.is_running() or not psutil.pid_exists(self.leader.pid)
 
 
+@contextlib.contextmanager
+def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def main(record: Path, runner: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     end(list(told(sys.stdin)))
     remove(record, runner)
 
@@ -88,27 +103,26 @@ def told(lines: Iterator[str]) -> Iterator[Session]:
 
 def end(sessions: Sequence[Session]) -> None:
     started = time.monotonic()
-    while (left := members(sessions)) and time.monotonic() < started + PATIENCE:
+    while (left := survivors(sessions)) and time.monotonic() < started + PATIENCE:
         hurry = time.monotonic() > started + GRACE
-        for process, session in left.items():
+        for pid, farewell in left.items():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL if hurry else session.farewell)
+                os.kill(pid, signal.SIGKILL if hurry else farewell)
         time.sleep(0.02)
 
 
-def members(sessions: Sequence[Session]) -> dict[psutil.Process, Session]:
-    """Who lives in these sessions, and their children.
+def survivors(sessions: Sequence[Session]) -> dict[int, int]:
+    """Who still lives in these sessions, or descends from one who does, and its farewell.
 
-    Children count because PostgreSQL's, and whatever FFmpeg is run by, open sessions of their own.
+    Descendants count because PostgreSQL's, and FFmpeg, are in sessions of their own.
     """
-    ours = {session.leader.pid: session for session in sessions if session.is_ours()}
-    found: dict[psutil.Process, Session] = {}
-    for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
-            session = ours.get(os.getsid(process.pid))
-            if session is not None and process.status() != psutil.STATUS_ZOMBIE:
-                found |= dict.fromkeys([process, *process.children(recursive=True)], session)
-    return found
+    farewells = {session.leader.pid: session.farewell for session in sessions if session.is_ours()}
+    left: dict[int, int] = {}
+    for pid in psutil.pids():
+        leader = processes.session(pid)
+        if leader in farewells and processes.is_alive(pid):
+            left |= dict.fromkeys({pid, *processes.descendants(pid)}, farewells[leader])
+    return left
 
 
 def remove(record: Path, runner: int) -> None:

@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import threading
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from local.event_sources import QueuePoller, run_schedule
+from local.event_sources import QueuePoller, in_background, run_schedule
 from local.model import Invocation, QueueSource, Schedule
 
 if TYPE_CHECKING:
@@ -79,12 +79,8 @@ class FakeFunction:
 async def polling(queue: FakeQueue, function: FakeFunction, **source: Any) -> AsyncIterator[None]:
     mapping = QueueSource(function="Worker", queue="Jobs", **source)
     poller = QueuePoller(mapping, URL, ARN, cast("Any", queue), function)
-    task = asyncio.create_task(poller.run())
-    try:
+    async with in_background(poller.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -253,14 +249,8 @@ async def test_a_poller_that_is_stopped_takes_no_more() -> None:
     assert function.bodies == ["a"]
 
 
-@asynccontextmanager
-async def ticking(schedule: Schedule, function: FakeFunction) -> AsyncIterator[None]:
-    task = asyncio.create_task(run_schedule(schedule, function))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+def ticking(schedule: Schedule, function: FakeFunction) -> AbstractAsyncContextManager[None]:
+    return in_background(run_schedule(schedule, function))
 
 
 async def test_a_schedule_runs_again_and_again_with_eventbridges_event() -> None:
