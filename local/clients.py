@@ -25,8 +25,8 @@ class Clients:
     secrets: SecretsManagerClient
 
 
-def connect(url: str) -> Clients:
-    """For the services at `url`; each may be used by many threads at once."""
+def connect(url: str | None) -> Clients:
+    """For the services at `url`, else at AWS; each may be used by many threads at once."""
     session = boto3.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],

@@ -88,7 +88,7 @@ async def test_a_key_streams_for_its_own_user_only(stack: Stack) -> None:
     assert (status, problem["code"]) == (403, "FORBIDDEN")
 
 
-BAD_MESSAGES = [
+BAD_MESSAGES: list[tuple[str | bytes, str]] = [
     ('{"type": "audio"', "Invalid JSON format"),
     ('{"type": "video"}', "Unknown message type"),
     ('{"type": "control", "action": "explode"}', "Unknown control action"),

@@ -96,7 +96,7 @@ async def test_the_python_audio_streamer(stack: Stack, tmp_path: Path) -> None:
         while chunk := audio.read(8192):
             response = await streamer.send_audio_chunk(chunk)
     assert response["message"] == "Chunk processed successfully"
-    assert response["chunk_count"] == response["chunk_count"]
+    assert response["chunk_count"] > 0
     closed = await streamer.close_session()
     assert (closed["message"], closed["status"]) == ("Session closed successfully", "completed")
     check(stack, session_id, sent)

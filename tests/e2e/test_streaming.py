@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.audio import pcm, samples_of, wav_bytes
-from tests.e2e.wire import CLOSE, chunk, connected, pieces
+from tests.audio import chunks, pcm, samples_of, wav_bytes
+from tests.e2e.wire import CLOSE, chunk, connected
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
@@ -29,7 +29,7 @@ async def test_a_session_greets_acknowledges_and_tells_when_its_file_is_ready(
             "chunk_count": 0,
             "status": "active",
         }
-        answers = [await wire.ask(chunk(p, n)) for n, p in enumerate(pieces(AUDIO, 4000))]
+        answers = [await wire.ask(chunk(p, n)) for n, p in enumerate(chunks(AUDIO, 4000))]
         assert answers[2] == {
             "message": "Chunk processed successfully",
             "session_id": wire.session_id,
@@ -58,7 +58,7 @@ async def test_a_session_greets_acknowledges_and_tells_when_its_file_is_ready(
 async def test_numbered_chunks_may_be_swapped_doubled_and_in_flight_together(
     stack: Stack,
 ) -> None:
-    numbered = list(enumerate(pieces(AUDIO, 1500)))
+    numbered = list(enumerate(chunks(AUDIO, 1500)))
     mixed = [*numbered[::-1], *numbered[::3]]
     async with connected(stack, sample_rate=RATE) as wire:
         for n, piece in mixed:
@@ -109,7 +109,7 @@ async def test_base64_text_and_binary_frames_are_audio_too(stack: Stack) -> None
 async def test_raw_pcm_becomes_a_wav(stack: Stack) -> None:
     raw = pcm(rate=8000, channels=2, seconds=0.5)
     async with connected(stack, sample_rate=8000, channels=2) as wire:
-        for piece in pieces(raw, 3001):
+        for piece in chunks(raw, 3001):
             await wire.ask(chunk(piece))
         await wire.ask(CLOSE)
     info = stack.finished(wire.session_id)
@@ -147,7 +147,8 @@ async def test_own_sessions_are_listed_active_first_in_pages(stack: Stack) -> No
     stack.request("POST", f"/api/audio/sessions/{ids[2]}/close")
     stack.finished(ids[2])
 
-    listed, cursor = [], ""
+    listed: list[dict[str, Any]] = []
+    cursor = ""
     while len(listed) < 100:
         page = stack.get(f"/api/audio/sessions?limit=2{cursor}").body
         assert len(page["sessions"]) <= 2

@@ -51,7 +51,3 @@ async def connected(stack: Stack, session_id: str = "", **query: object) -> Asyn
 def chunk(data: bytes, seq: int | None = None) -> str:
     message: dict[str, Any] = {"type": "audio", "data": base64.b64encode(data).decode()}
     return json.dumps(message if seq is None else {**message, "seq": seq})
-
-
-def pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]

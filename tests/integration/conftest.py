@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from moto import mock_aws
 
 from audioapi import identity, objects, queues, settings, tables
 from audioapi.streaming import notices, store
-from local import clients, provision, template
+from local import clients, ffmpeg, provision, template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +57,9 @@ def forget() -> None:
     """Settings and clients are made once an environment; each test is a new one."""
     for cached in CACHED:
         cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _real_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFMPEG_PATH's, else the one that the local stack would take."""
+    monkeypatch.setenv("FFMPEG_PATH", os.environ.get("FFMPEG_PATH") or str(ffmpeg.find()))
