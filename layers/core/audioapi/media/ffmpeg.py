@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import selectors
 import shutil
 import signal
@@ -18,15 +19,12 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, NoReturn, cast
 
 from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
 from audioapi.media.pieces import pieces
 from audioapi.media.segments import Pcm
 from audioapi.media.sniff import Container
-
-if sys.platform == "linux":
-    import resource
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1024 * 1024
 _MESSAGE_BYTES = 4096
 _REASON_LENGTH = 200
+_INTERRUPTED = 255
+"""FFmpeg's exit status after a signal that it could finish its output for."""
 
 _NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
 """What a reader has to know may stand at the end: an MP4 through a pipe gives no sample, and exit
@@ -167,6 +167,7 @@ class _Ffmpeg:
         self._unsent = memoryview(b"")
         self._deaf = False
         self._messages = b""
+        self._cpu_before = _cpu_of_ended_children()
 
     def converse(self, data: Iterable[bytes]) -> Iterator[bytes]:
         """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
@@ -223,10 +224,8 @@ class _Ffmpeg:
     def verdict(self, *, samples: int) -> str | None:
         """What FFmpeg's end after so many samples means: as `decode` says."""
         status = self._process.wait(self._limits.stall_seconds)
-        if status == -signal.SIGXCPU:
-            raise TooSlowError(f"FFmpeg took more than {self._limits.cpu_seconds} s of CPU")
-        if status < 0:
-            raise ChildProcessError(f"FFmpeg was ended by {signal.Signals(-status).name}")
+        if status < 0 or status == _INTERRUPTED:
+            self._explain_signal(status)
         reason = _reason(self._messages)
         if samples == 0:
             raise NotAudioError(reason or f"There is no sound in it (exit status {status})")
@@ -235,6 +234,20 @@ class _Ffmpeg:
         if self._deaf and not reason:
             return "FFmpeg took something in it for the end"
         return reason
+
+    def _explain_signal(self, status: int) -> NoReturn:
+        """The kernel's SIGKILL past the CPU limit is the bytes' fault; any other signal isn't."""
+        most, used = self._limits.cpu_seconds, _cpu_of_ended_children() - self._cpu_before
+        # The limit is checked in ticks, a little before the clock that getrusage reads.
+        if status == -signal.SIGKILL and used > 0.9 * most:
+            raise TooSlowError(f"FFmpeg took more than {most} s of CPU")
+        name = signal.Signals(-status).name if status < 0 else "a signal"
+        raise ChildProcessError(f"FFmpeg was ended by {name}")
+
+
+def _cpu_of_ended_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _reason(messages: bytes) -> str | None:

@@ -68,8 +68,28 @@ def _adts_frame_bytes(head: bytes) -> int:
 
 def is_xing_frame(head: bytes) -> bool:
     """Whether this is what encoders put before an MP3's first frame: LAME's Xing or Info tag."""
+    return _xing_offset(head) > 0
+
+
+def for_a_pipe(head: bytes) -> bytes:
+    """`head`, an MP3's first 64 bytes, such that FFmpeg cuts off the encoder's padding at the end.
+
+    It takes the size that a pipe doesn't have for a huge one, sees that the Xing tag says another,
+    and forgets how many frames the tag counts (mp3dec.c, mp3_parse_info_tag; 7.1 and 9.0 alike).
+    A tag without a size has nothing to compare.
+    """
+    at = _xing_offset(head)
+    size = slice(at + 12, at + 16)
+    if not at or len(head) < size.stop or head[at + 7] & 3 != 3:  # flags: frames and size are there
+        return head
+    return head[: size.start] + bytes(4) + head[size.stop :]
+
+
+def _xing_offset(head: bytes) -> int:
+    """Where the Xing tag begins in the frame that `head` begins with; 0 if there is none."""
     if not _mpeg_frame_bytes(head):
-        return False
+        return 0
     mpeg1, mono = head[1] >> 3 & 3 == 3, head[3] >> 6 == 3
     side_information = (17 if mono else 32) if mpeg1 else (9 if mono else 17)
-    return head[4 + side_information :][:4] in (b"Xing", b"Info")
+    offset = 4 + side_information
+    return offset if head[offset : offset + 4] in (b"Xing", b"Info") else 0

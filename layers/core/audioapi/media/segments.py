@@ -60,8 +60,9 @@ class Pcm:
 
 @dataclass(frozen=True)
 class Segment:
-    """One file or one run of samples. `data` has to be read before the next segment is asked for;
-    of a WAV with plain samples it's these alone, without header, in whole frames.
+    """One file or one run of samples. `data` has to be read before the next segment is asked for.
+
+    Of a WAV with plain samples it's these alone, without header, in whole frames.
     """
 
     kind: Container | Pcm
@@ -155,7 +156,14 @@ def _segment(
         return _wav(source, warn)
     if isinstance(kind, Pcm):
         return Segment(kind, _whole_frames(source.run(), kind.frame_bytes, warn))
-    return Segment(kind, source.run(sure=mpeg.id3_bytes(head) + 1))
+    return Segment(kind, _untagged(source, mpeg.id3_bytes(head)))
+
+
+def _untagged(source: Lookahead, tag_bytes: int) -> Iterator[bytes]:
+    """A file without the ID3 tag it begins with, which is no sound and may be long."""
+    _discard(source.run(tag_bytes, sure=tag_bytes))
+    yield mpeg.for_a_pipe(b"".join(source.run(START_BYTES, sure=START_BYTES)))
+    yield from source.run(sure=0)
 
 
 def _wav(source: Lookahead, warn: Callable[[str], None]) -> Segment:
@@ -231,7 +239,7 @@ def _whole_frames(
         if cut:
             yield whole[:cut]
     if rest:
-        warn(f"{len(rest)} bytes at the end of the samples are no whole sample and were left out")
+        warn(f"The last sample is cut off: {len(rest)} of its {frame_bytes} bytes came")
 
 
 def _discard(pieces: Iterable[bytes]) -> int:

@@ -47,7 +47,8 @@ def starts_file(head: bytes) -> bool:
     """
     kind = _by_magic(head)
     if kind is Container.OGG:
-        return bool(head[5] & 0x02)  # RFC 3533: the page is the first of a stream
+        first_page = 0x02  # RFC 3533 §6
+        return bool(int.from_bytes(head[5:6], "little") & first_page)
     return kind is not None or mpeg.id3_bytes(head) > 0 or mpeg.is_xing_frame(head)
 
 

@@ -1,0 +1,176 @@
+"""How FFmpeg is treated when it misbehaves; a shell script plays its part."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
+from audioapi.media.ffmpeg import Limits, decode
+from audioapi.media.segments import Pcm, Segment
+from audioapi.media.sniff import Container
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    Fake = Callable[[str], None]
+
+PCM = Pcm("s16le", 8000, 1)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    def install(script: str) -> None:
+        executable = tmp_path / "fake-ffmpeg"
+        executable.write_text(f"#!/bin/sh\n{script}\n")
+        executable.chmod(0o755)
+        monkeypatch.setenv("FFMPEG_PATH", str(executable))
+
+    return install
+
+
+@pytest.fixture
+def children() -> Callable[[], int]:
+    """How many processes there are that this test has started."""
+    before = set(psutil.Process().children())
+    return lambda: len(set(psutil.Process().children()) - before)
+
+
+def decoded(data: Iterable[bytes] = (), kind: Pcm | Container = PCM, **limits: float) -> bytes:
+    segment = Segment(kind, iter(data))
+    return b"".join(
+        decode(segment, sample_rate=8000, channels=1, limits=Limits(**limits))  # type: ignore[arg-type]
+    )
+
+
+def test_what_goes_in_and_out_is_not_held_in_memory_nor_in_the_way(fake: Fake) -> None:
+    fake("exec cat")
+    data = [bytes([number]) * 100_000 for number in range(100)]
+    assert decoded(data) == b"".join(data)
+
+
+def test_the_environment_is_empty_and_the_folder_fresh(fake: Fake) -> None:
+    fake('echo "$HOME-$AWS_SECRET_ACCESS_KEY-$(ls -A)"')
+    assert decoded() == b"--\n"
+
+
+def test_a_file_that_needs_seeking_is_handed_over_as_one(fake: Fake) -> None:
+    fake("exec cat input")
+    assert decoded([b"mo", b"ov"], Container.MP4) == b"moov"
+
+
+def test_one_that_stands_still_is_ended(fake: Fake, children: Callable[[], int]) -> None:
+    fake("exec sleep 60")
+    with pytest.raises(TooSlowError, match=r"FFmpeg stood still for 0\.1 s"):
+        decoded(stall_seconds=0.1)
+    assert children() == 0
+
+
+def test_one_that_uses_up_its_cpu_is_ended(fake: Fake) -> None:
+    fake("while :; do :; done")
+    with pytest.raises(TooSlowError, match="FFmpeg took more than 1 s of CPU"):
+        decoded(cpu_seconds=1)
+
+
+def test_one_that_writes_files_cannot(fake: Fake) -> None:
+    fake(
+        "exec 2>/dev/null; echo secrets > elsewhere && echo written || echo refused; cat elsewhere"
+    )
+    with pytest.raises(ChildProcessError, match="SIGXFSZ"):
+        decoded()
+
+
+def test_more_sound_than_allowed_is_an_error_not_an_end(
+    fake: Fake, children: Callable[[], int]
+) -> None:
+    fake("exec cat /dev/zero")
+    with pytest.raises(TooLongError, match="It holds more than 10 s of sound"):
+        decoded(audio_seconds=10)
+    assert children() == 0
+
+
+def test_a_reader_that_goes_away_leaves_no_process(fake: Fake, children: Callable[[], int]) -> None:
+    fake("exec cat /dev/zero")
+    with contextlib.closing(decode(Segment(PCM, iter(())), sample_rate=8000, channels=1)) as pcm:
+        assert next(pcm)
+        assert children() == 1
+    assert children() == 0
+
+
+def test_an_error_of_the_source_is_the_readers(fake: Fake, children: Callable[[], int]) -> None:
+    def broken() -> Iterable[bytes]:
+        yield bytes(100)
+        raise OSError("S3 is gone")
+
+    fake("exec cat")
+    with pytest.raises(OSError, match="S3 is gone"):
+        decoded(broken())
+    assert children() == 0
+
+
+def test_a_complaint_is_what_a_person_understands(fake: Fake) -> None:
+    fake(
+        'printf "%04d" 1; '
+        'echo "[mp3 @ 0x15b4bec0] [info] by the way" >&2; '
+        'echo "[mp3 @ 0x15b4bec0] [error] Header missing" >&2; '
+        'echo "[in#0 @ 0x15b4bb80] [error] Error opening input" >&2'
+    )
+    samples = decode(Segment(PCM, iter(())), sample_rate=8000, channels=1)
+    assert next(samples) == b"0001"
+    with pytest.raises(StopIteration) as end:
+        next(samples)
+    assert end.value.value == "Header missing"
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "reason"),
+    [
+        ('echo "[error] moov atom not found" >&2; exit 183', NotAudioError, "moov atom not found"),
+        ('echo "[fatal] Stream map matches no streams." >&2', NotAudioError, "no audio track"),
+        ("exit 0", NotAudioError, "There is no sound in it"),
+        ('echo 1234567; echo "[error] Gave up" >&2; exit 69', DamagedError, "Gave up"),
+        ("echo 1234567; exit 69", DamagedError, r"FFmpeg gave up \(exit status 69\)"),
+        ("kill -9 $$", ChildProcessError, "SIGKILL"),
+        ("echo 1234567; exit 255", ChildProcessError, "a signal"),
+    ],
+)
+def test_its_end_says_what_the_bytes_are_worth(
+    fake: Fake, script: str, error: type[Exception], reason: str
+) -> None:
+    fake(script)
+    with pytest.raises(error, match=reason):
+        decoded()
+
+
+def test_what_came_before_the_damage_is_counted(fake: Fake) -> None:
+    fake("echo 1234567; exit 69")
+    with pytest.raises(DamagedError) as damage:
+        decoded()
+    assert damage.value.samples == 4
+
+
+def test_one_that_stops_reading_is_told(fake: Fake) -> None:
+    fake("exec head -c 4")
+    endless = iter(lambda: bytes(100_000), b"")
+    samples = decode(Segment(PCM, endless), sample_rate=8000, channels=1)
+    assert next(samples) == bytes(4)
+    with pytest.raises(StopIteration) as end:
+        next(samples)
+    assert end.value.value == "FFmpeg took something in it for the end"
+
+
+def test_messages_without_end_are_not_kept(fake: Fake) -> None:
+    fake('echo "[error] Header missing" >&2; head -c 1000000 /dev/zero >&2; echo 123')
+    samples = decode(Segment(PCM, iter(())), sample_rate=8000, channels=1)
+    assert b"".join(samples) == b"123\n"
+
+
+def test_no_ffmpeg_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FFMPEG_PATH", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"neither on PATH nor named by FFMPEG_PATH"):
+        decoded()
