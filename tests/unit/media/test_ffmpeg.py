@@ -58,6 +58,15 @@ def test_the_environment_is_empty_and_the_folder_fresh(fake: Fake) -> None:
     assert decoded() == b"--\n"
 
 
+def test_a_path_may_be_relative(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake("exec cat")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FFMPEG_PATH", "./fake-ffmpeg")
+    assert decoded([b"1234"]) == b"1234"
+
+
 def test_a_file_that_needs_seeking_is_handed_over_as_one(fake: Fake) -> None:
     fake("exec cat input")
     assert decoded([b"mo", b"ov"], Container.MP4) == b"moov"

@@ -8,6 +8,7 @@ limits what it may use and write; and what comes out is counted, not believed.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import resource
@@ -114,7 +115,7 @@ def _executable() -> str:
     found = os.environ.get("FFMPEG_PATH") or shutil.which("ffmpeg")
     if not found:
         raise FileNotFoundError("FFmpeg is neither on PATH nor named by FFMPEG_PATH")
-    return found
+    return str(Path(found).absolute())  # FFmpeg works in another folder
 
 
 @contextlib.contextmanager
@@ -126,7 +127,6 @@ def _started(command: list[str], directory: str, limits: Limits) -> Iterator[_Ff
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        pipesize=_BLOCK_BYTES,
         cwd=directory,
         env={},
         # A Ctrl-C in the terminal would make FFmpeg end as if its input had.
@@ -140,10 +140,8 @@ def _started(command: list[str], directory: str, limits: Limits) -> Iterator[_Ff
 
 
 def _restrain(pid: int, limits: Limits) -> None:
-    """Sets the kernel's limits, before the process has been given a byte.
-
-    From outside, since code between fork and exec is unsafe where there are threads. macOS can't
-    do that; there, the limits that are kept here have to do.
+    """Sets the kernel's limits from outside, at once: code between fork and exec is unsafe where
+    there are threads. macOS has no such call; there, what is counted here has to do.
     """
     if sys.platform == "linux":
         for kind, most in (
@@ -173,13 +171,9 @@ class _Ffmpeg:
         """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
         feed, process = pieces(data, _BLOCK_BYTES), self._process
         with selectors.DefaultSelector() as ready:
-            for stream, event in (
-                (process.stdin, selectors.EVENT_WRITE),
-                (process.stdout, selectors.EVENT_READ),
-                (process.stderr, selectors.EVENT_READ),
-            ):
-                os.set_blocking(cast("IO[bytes]", stream).fileno(), False)
-                ready.register(cast("IO[bytes]", stream), event)
+            ready.register(_prepared(process.stdin), selectors.EVENT_WRITE)
+            ready.register(_prepared(process.stdout), selectors.EVENT_READ)
+            ready.register(_prepared(process.stderr), selectors.EVENT_READ)
             while ready.get_map():
                 for stream in self._wait(ready):
                     if stream is process.stdin:
@@ -243,6 +237,16 @@ class _Ffmpeg:
             raise TooSlowError(f"FFmpeg took more than {most} s of CPU")
         name = signal.Signals(-status).name if status < 0 else "a signal"
         raise ChildProcessError(f"FFmpeg was ended by {name}")
+
+
+def _prepared(stream: IO[bytes] | None) -> IO[bytes]:
+    """The pipe, such that nobody waits at it; and wider, for fewer turns, where that is granted."""
+    pipe = cast("IO[bytes]", stream)
+    os.set_blocking(pipe.fileno(), False)
+    if sys.platform == "linux":
+        with contextlib.suppress(PermissionError):  # pipe(7): a user's pipes have a limit together
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _BLOCK_BYTES)
+    return pipe
 
 
 def _cpu_of_ended_children() -> float:
