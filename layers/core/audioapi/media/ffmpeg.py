@@ -78,24 +78,28 @@ def decode(
     limits = limits or Limits()
     target = Pcm("s16le", sample_rate, channels)
     passed = 0
-    with tempfile.TemporaryDirectory(prefix="segment-") as directory:
-        url, data = _input(segment, directory)
-        command = _command(segment.kind, url, target, loglevel)
-        with _started(command, directory, limits) as ffmpeg:
-            for block in ffmpeg.converse(data):
-                passed += len(block)
-                limits.check(passed // target.frame_bytes, sample_rate)
-                yield block
-            return ffmpeg.verdict(samples=passed // target.frame_bytes)
+    with (
+        _input(segment) as (url, stdin, feed),
+        _started(_command(segment.kind, url, target, loglevel), stdin, limits) as ffmpeg,
+    ):
+        for block in ffmpeg.converse(feed):
+            passed += len(block)
+            limits.check(passed // target.frame_bytes, sample_rate)
+            yield block
+        return ffmpeg.verdict(samples=passed // target.frame_bytes)
 
 
-def _input(segment: Segment, directory: str) -> tuple[str, Iterator[bytes]]:
-    """The URL that FFmpeg, working in `directory`, reads from, and what to feed to it."""
+@contextlib.contextmanager
+def _input(segment: Segment) -> Iterator[tuple[str, int | IO[bytes], Iterator[bytes]]]:
+    """The URL that FFmpeg reads from, what its standard input is, and what to feed to that."""
     if segment.kind not in _NEEDS_SEEK:
-        return "pipe:0", segment.data
-    with (Path(directory) / "input").open("wb") as file:
-        file.writelines(segment.data)
-    return "file:input", iter(())
+        yield "pipe:0", subprocess.PIPE, segment.data
+        return
+    # Without a name from the start, so that not even a killed process leaves it behind.
+    with tempfile.TemporaryFile() as spooled:
+        spooled.writelines(segment.data)
+        spooled.seek(0)
+        yield "file:/dev/fd/0", spooled, iter(())
 
 
 def _command(kind: Container | Pcm, url: str, target: Pcm, loglevel: str) -> list[str]:
@@ -119,15 +123,15 @@ def _executable() -> str:
 
 
 @contextlib.contextmanager
-def _started(command: list[str], directory: str, limits: Limits) -> Iterator[_Ffmpeg]:
+def _started(command: list[str], stdin: int | IO[bytes], limits: Limits) -> Iterator[_Ffmpeg]:
     """A running FFmpeg, which is gone when the block is left, by whichever way."""
     with subprocess.Popen(
         command,
-        stdin=subprocess.PIPE,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        cwd=directory,
+        cwd="/",
         env={},
         # A Ctrl-C in the terminal would make FFmpeg end as if its input had.
         start_new_session=True,
@@ -171,7 +175,8 @@ class _Ffmpeg:
         """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
         feed, process = pieces(data, _BLOCK_BYTES), self._process
         with selectors.DefaultSelector() as ready:
-            ready.register(_prepared(process.stdin), selectors.EVENT_WRITE)
+            if process.stdin:
+                ready.register(_prepared(process.stdin), selectors.EVENT_WRITE)
             ready.register(_prepared(process.stdout), selectors.EVENT_READ)
             ready.register(_prepared(process.stderr), selectors.EVENT_READ)
             while ready.get_map():
