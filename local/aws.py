@@ -37,6 +37,10 @@ IN_MEMORY = 8 * 1024 * 1024
 """Bytes of a request that are held in memory before it is read from disk."""
 
 
+class AwsError(RuntimeError):
+    """The server could not be started."""
+
+
 class Aws:
     """The runner's side: starts the server and knows its `url`."""
 
@@ -60,7 +64,7 @@ class Aws:
         self._guard.watch(self._process.pid)
         port = cast("IO[str]", self._process.stdout).readline().strip()
         if not port:
-            raise RuntimeError(f"The AWS services do not start: see {self._log}")
+            raise AwsError(f"The AWS services do not start: see {self._log}")
         self.url = f"http://127.0.0.1:{port}"
 
     def stop(self) -> None:

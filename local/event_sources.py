@@ -46,12 +46,10 @@ class QueuePoller:
     the function has set it to.
     """
 
-    def __init__(
-        self, source: QueueSource, url: str, arn: str, sqs: SQSClient, invoker: Invoker
-    ) -> None:
+    def __init__(self, source: QueueSource, name: str, sqs: SQSClient, invoker: Invoker) -> None:
         self._source = source
-        self._url = url
-        self._arn = arn
+        self._url = f"{sqs.meta.endpoint_url}/{ACCOUNT}/{name}"
+        self._arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
         self._sqs = sqs
         self._invoker = invoker
         self._slots = asyncio.Semaphore(source.maximum_concurrency or CONCURRENCY)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 RUNNERS = 16
-ROUNDS = 50
+ROUNDS = 30
 # Python switches threads every 5 ms, and races that need it sooner hide for a long time.
 HASTY = "import sys; sys.setswitchinterval(1e-5); from local.aws import serve; serve()"
 

@@ -74,7 +74,7 @@ class Queues:
     @asynccontextmanager
     async def delivering(self, name: str, function: Function, **source: Any) -> AsyncIterator[None]:
         mapping = QueueSource("Worker", name, partial_failures=True, **source)
-        poller = QueuePoller(mapping, self.url(name), self.arn(name), self._clients.sqs, function)
+        poller = QueuePoller(mapping, f"{self._prefix}{name}", self._clients.sqs, function)
         async with in_background(poller.run()):
             yield
 

@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections import deque
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
 ARN = "arn:aws:sqs:us-east-1:123456789012:jobs"
-URL = "http://127.0.0.1/123456789012/jobs"
 
 
 class FakeQueue:
@@ -38,12 +38,13 @@ class FakeQueue:
         )
         self.deleted: set[str] = set()
         self.fails = fails
+        self.meta = SimpleNamespace(endpoint_url="http://127.0.0.1:1")
         self._arrives = threading.Event()
 
     def receive_message(self, **wish: Any) -> dict[str, Any]:
         if self.fails:
             self.fails -= 1
-            raise EndpointConnectionError(endpoint_url=URL)
+            raise EndpointConnectionError(endpoint_url=self.meta.endpoint_url)
         if not self.waiting:
             self._arrives.wait(0.01)
         most = min(wish["MaxNumberOfMessages"], len(self.waiting))
@@ -78,7 +79,7 @@ class FakeFunction:
 @asynccontextmanager
 async def polling(queue: FakeQueue, function: FakeFunction, **source: Any) -> AsyncIterator[None]:
     mapping = QueueSource(function="Worker", queue="Jobs", **source)
-    poller = QueuePoller(mapping, URL, ARN, cast("Any", queue), function)
+    poller = QueuePoller(mapping, "jobs", cast("Any", queue), function)
     async with in_background(poller.run()):
         yield
 
