@@ -60,6 +60,7 @@ class Environment:
         self._api = RuntimeApi()
         self._started = 0.0
         self._init_ms: float | None = None
+        self._initialised = False
 
     async def start(self) -> None:
         """Start the process; whether it comes up, the first invocation will tell."""
@@ -90,6 +91,15 @@ class Environment:
             )
         finally:
             os.close(output)
+
+    async def settled(self) -> None:
+        """Until it has come up, or hasn't: the first invocation then tells which."""
+        initialised: asyncio.Future[Any] = self._api.initialised
+        await self._first_of(initialised, self._end)
+
+    async def _first_of(self, *either: asyncio.Future[Any]) -> None:
+        remaining = max(0.0, self._started + INIT_LIMIT - time.monotonic())
+        await asyncio.wait(either, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
 
     @property
     def pid(self) -> int:
@@ -122,12 +132,12 @@ class Environment:
         self._api.process_ended(ending(await self._process.wait()))
 
     async def _initialise(self, request: Request) -> None:
-        initialised = self._api.initialised
-        if initialised.done():
+        if self._initialised:
             return
-        either: set[asyncio.Future[Any]] = {initialised, request.outcome}
-        await asyncio.wait(either, timeout=INIT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        initialised = self._api.initialised
+        await self._first_of(initialised, request.outcome)
         if initialised.done():
+            self._initialised = True
             self._init_ms = (initialised.result() - self._started) * 1000
 
     async def _outcome(self, request: Request) -> Invocation:

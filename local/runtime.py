@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,11 @@ class Functions:
 
 
 class Pool:
-    """The environments of one function."""
+    """The environments of one function.
+
+    A call that finds none free starts one, and takes whichever is free first: Lambda, too, may give
+    it to another one meanwhile, and keep the new one for later.
+    """
 
     def __init__(self, function: Function, host: Host, concurrency: int, *, watch: bool) -> None:
         self._function = function
@@ -105,6 +110,8 @@ class Pool:
         self._source: Fingerprint = {}
         self._idle: list[Environment] = []  # the most recently used one is the last
         self._busy: set[Environment] = set()
+        self._starting: dict[asyncio.Task[None], Environment] = {}
+        self._waiting: deque[asyncio.Future[Environment]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def invoke(self, event: bytes) -> Invocation:
@@ -118,7 +125,8 @@ class Pool:
                     return await self._use(environment, event)
 
     def pids(self) -> list[int]:
-        return [environment.pid for environment in (*self._idle, *self._busy) if environment.alive]
+        environments = (*self._idle, *self._busy, *self._starting.values())
+        return [environment.pid for environment in environments if environment.alive]
 
     async def reap(self, idle: float) -> None:
         """Close the environments that have died, or had nothing to do for `idle` seconds."""
@@ -129,19 +137,64 @@ class Pool:
 
     async def close(self) -> None:
         """Close everything that no call uses any more."""
+        for starting in list(self._starting):
+            starting.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
         await self.reap(idle=0)
         await asyncio.gather(*self._closing)
 
     async def _take(self) -> Environment:
-        self._look_at_source()
-        while self._idle:
-            environment = self._idle.pop()
-            if environment.source is self._source and environment.alive:
+        while True:
+            self._look_at_source()
+            environment = self._warm() or await self._next_free()
+            if environment.source is self._source:
                 return environment
             await self._close(environment)
-        environment = Environment(self._function, self._host, self._source)
-        await environment.start()
-        return environment
+
+    def _warm(self) -> Environment | None:
+        while self._idle:
+            environment = self._idle.pop()
+            if environment.alive:
+                return environment
+            self._close_later(environment)
+        return None
+
+    async def _next_free(self) -> Environment:
+        """Raises OSError if a process can't even be started."""
+        free: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
+        self._waiting.append(free)
+        if len(self._starting) < len(self._waiting):
+            environment = Environment(self._function, self._host, self._source)
+            starting = asyncio.create_task(self._start(environment))
+            self._starting[starting] = environment
+            starting.add_done_callback(self._starting.pop)
+        try:
+            return await free
+        finally:
+            if free in self._waiting:
+                self._waiting.remove(free)
+
+    async def _start(self, environment: Environment) -> None:
+        try:
+            await environment.start()
+        except OSError as error:
+            if self._waiting:
+                self._waiting.popleft().set_exception(error)
+            return
+        try:
+            await environment.settled()
+        except asyncio.CancelledError:
+            await self._close(environment)
+            raise
+        self._offer(environment)
+
+    def _offer(self, environment: Environment) -> None:
+        """To the call that has waited longest, if there is one."""
+        environment.idle_since = time.monotonic()
+        if self._waiting:
+            self._waiting.popleft().set_result(environment)
+        else:
+            self._idle.append(environment)
 
     async def _use(self, environment: Environment, event: bytes) -> Invocation:
         self._busy.add(environment)
@@ -153,17 +206,19 @@ class Pool:
         finally:
             self._busy.remove(environment)
             if reusable:
-                environment.idle_since = time.monotonic()
-                self._idle.append(environment)
+                self._offer(environment)
             else:
                 await self._close(environment)
 
     async def _close(self, environment: Environment) -> None:
         """Also to the end if the call that has to do it is cancelled meanwhile."""
+        await asyncio.shield(self._close_later(environment))
+
+    def _close_later(self, environment: Environment) -> asyncio.Task[None]:
         closing = asyncio.create_task(environment.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-        await asyncio.shield(closing)
+        return closing
 
     def _look_at_source(self) -> None:
         if not self._watch:

@@ -17,6 +17,7 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.client import HTTPResponse
     from pathlib import Path
 
 T = TypeVar("T")
@@ -82,10 +83,15 @@ class Stack:
 def fetch(request: Request) -> Answer:
     try:
         with urlopen(request) as response:  # noqa: S310 — http
-            return Answer(response.status, dict(response.headers), json.loads(response.read()))
+            return answer(response.status, response)
     except HTTPError as error:
         with error:
-            return Answer(error.code, dict(error.headers), json.loads(error.read()))
+            return answer(error.code, error)
+
+
+def answer(status: int, response: HTTPResponse | HTTPError) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(status, headers, json.loads(response.read()))
 
 
 def wait_for(condition: Callable[[], T], *, seconds: float) -> T:

@@ -5,6 +5,11 @@ Tracer is left out on purpose: its import costs more than everything else in a c
 
 from __future__ import annotations
 
+import logging
+
 from aws_lambda_powertools import Logger
 
 logger = Logger()
+
+# Lambda's JSON logging sets the root logger to INFO, and botocore tells where it found everything.
+logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -65,7 +65,7 @@ class StreamingSettings(Settings):
     max_chunk_size_mb: Positive = 10
     max_message_size_bytes: Positive = 10 * 1024 * 1024
     connection_timeout_seconds: Positive = 300
-    close_settle_seconds: Annotated[int, Field(ge=0, le=900)] = 2
+    close_settle_seconds: Annotated[int, Field(ge=0, le=900)] = 5
     straggler_wait_seconds: Annotated[int, Field(ge=0, le=900)] = 10
 
 

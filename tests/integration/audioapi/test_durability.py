@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from audioapi import objects, settings
 from audioapi.clock import now_ms
-from audioapi.streaming import assembly, store, sweeper
+from audioapi.streaming import assembly, service, store, sweeper
 from audioapi.streaming.models import Status
 from tests.audio import pcm, samples_of, wav_bytes
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say, stored
@@ -62,6 +62,18 @@ def test_a_chunk_whose_commit_failed_is_not_acknowledged_and_may_be_sent_again(
     assert (answer["status"], answer["retry"], answer["seq"]) == ("error", True, 0)
     assert say(audio(AUDIO, 0))["message"] == "Chunk processed successfully"
     assert stored(bucket(stack), "chunks/") == [f"chunks/{session_id}/seq/0000000000"]
+
+
+def test_a_close_that_is_carried_out_after_the_disconnect_counts(
+    stack: Stack, session_id: str
+) -> None:
+    say(audio(AUDIO, 0))
+    service.disconnect("c1")
+    store.connection.cache_clear()
+    say(CLOSE)
+    run_jobs()
+    assert samples(stack, session_id) == AUDIO
+    assert store.connections(session_id) == []
 
 
 def test_a_duplicate_is_acknowledged_and_counted_once(session_id: str) -> None:

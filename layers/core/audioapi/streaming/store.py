@@ -104,12 +104,11 @@ def connections(session_id: str) -> list[str]:
 
 
 def detach(gone: Connection) -> None:
-    """Forgets a connection; the session stays."""
-    for key in (
-        _connection_key(gone.connection_id),
-        _attachment_key(gone.session_id, gone.connection_id),
-    ):
-        tables.client().delete_item(TableName=_table(), Key=tables.marshal(key))
+    """Takes a connection from its session. Whose it was stays known until its time to live ends:
+    its last messages may be carried out after `$disconnect`.
+    """
+    key = _attachment_key(gone.session_id, gone.connection_id)
+    tables.client().delete_item(TableName=_table(), Key=tables.marshal(key))
 
 
 def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: int) -> Session:
