@@ -1,4 +1,4 @@
-"""What the template says, in the terms of the local stack: plain values that every part of `local` shares."""
+"""What the template says, in the local stack's terms: plain values that all of `local` shares."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Cors:
 
 @dataclass(frozen=True)
 class HttpApi:
-    """Routes by their key, `GET /a/{id}` or `$default`, to the name of the function that answers."""
+    """Routes by their key, `GET /a/{id}` or `$default`, to the name of their function."""
 
     name: str
     routes: Mapping[str, str]

@@ -115,7 +115,8 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def start(state: Path, *options: str) -> subprocess.Popen[bytes]:
+def start(state: Path, *options: str, project: Path | None = None) -> subprocess.Popen[bytes]:
+    """A runner of the project's own template, or of a copy of it."""
     with (state / "console.log").open("wb") as console:
         return subprocess.Popen(
             [
@@ -131,13 +132,14 @@ def start(state: Path, *options: str) -> subprocess.Popen[bytes]:
             ],
             stdout=console,
             stderr=subprocess.STDOUT,
+            cwd=project,
         )
 
 
 @contextmanager
-def running(state: Path, *options: str) -> Iterator[Stack]:
+def running(state: Path, *options: str, project: Path | None = None) -> Iterator[Stack]:
     """A stack that is up, and gone afterwards."""
-    process = start(state, *options)
+    process = start(state, *options, project=project)
     try:
         yield ready(process, state)
     finally:
