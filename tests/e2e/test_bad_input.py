@@ -46,7 +46,7 @@ async def test_an_unknown_parameter_refuses_the_handshake(
     assert problem["code"] == "INVALID_REQUEST"
 
 
-@pytest.mark.parametrize("session_id", ["no-uuid", str(uuid.uuid4())])
+@pytest.mark.parametrize("session_id", ["no-uuid", str(uuid.UUID(int=17))])
 async def test_a_session_that_is_not_there_refuses_the_handshake(
     stack: Stack, session_id: str
 ) -> None:
