@@ -9,7 +9,10 @@ from audioapi.streaming import assembly
 
 settings.streaming()
 
-GIVE_UP = {"assemble_session": assembly.give_up}
+GIVE_UP = {
+    "assemble_session": assembly.give_up,
+    "fold_chunks": assembly.fold_failed,
+}
 
 
 def mark_failed(message: dict[str, Any], _: jobs.Delivery) -> None:

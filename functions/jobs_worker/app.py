@@ -9,7 +9,10 @@ from audioapi.streaming import assembly
 
 settings.streaming()
 
-WORK = {"assemble_session": assembly.assemble_session}
+WORK = {
+    "assemble_session": assembly.assemble_session,
+    "fold_chunks": assembly.fold_chunks,
+}
 
 
 def work(message: dict[str, Any], _: jobs.Delivery) -> None:

@@ -8,7 +8,7 @@ from audioapi.streaming import messages
 settings.streaming()
 
 
-def message(event: websocket.Event) -> websocket.Frame:
+def message(event: websocket.Event) -> websocket.Frame | None:
     return messages.receive(
         event.get("body") or "",
         binary=event.get("isBase64Encoded", False),

@@ -52,28 +52,35 @@ def put_once(bucket: str, key: str, data: bytes) -> bool:
             return True
 
 
-def keys(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
-    """Keys under `prefix` in their order, from the first that sorts behind `after`."""
+def sizes(bucket: str, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+    """Keys and bytes under `prefix`, in order, from the first key that sorts behind `after`."""
     pages = client().get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
         for entry in page.get("Contents", ()):
-            yield entry["Key"]
+            yield entry["Key"], entry["Size"]
+
+
+def keys(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
+    """The same keys alone."""
+    return (key for key, _ in sizes(bucket, prefix, after=after))
 
 
 def read(bucket: str, key: str) -> bytes:
     return client().get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def read_in_order(bucket: str, wanted: Iterable[str]) -> Iterator[bytes]:
-    """The objects' bytes in the order of their keys, up to READ_AHEAD of them fetched ahead."""
+def read_in_order(
+    bucket: str, wanted: Iterable[str], *, ahead: int = READ_AHEAD
+) -> Iterator[bytes]:
+    """The objects' bytes in the order of `wanted`, up to `ahead` of them fetched ahead."""
     remaining = iter(wanted)
-    with ThreadPoolExecutor(READ_AHEAD) as pool:
-        ahead: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(ahead) as pool:
+        fetched: deque[Future[bytes]] = deque()
         try:
-            ahead.extend(pool.submit(read, bucket, key) for key in islice(remaining, READ_AHEAD))
-            while ahead:
-                data = ahead.popleft().result()
-                ahead.extend(pool.submit(read, bucket, key) for key in islice(remaining, 1))
+            fetched.extend(pool.submit(read, bucket, key) for key in islice(remaining, ahead))
+            while fetched:
+                data = fetched.popleft().result()
+                fetched.extend(pool.submit(read, bucket, key) for key in islice(remaining, 1))
                 yield data
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -74,6 +74,17 @@ class SessionRefusedError(InvalidRequestError):
     code = "SESSION_NOT_FOUND"
 
 
+class LimitExceededError(AudioApiError):
+    """A limit of the deployment is reached; `limit` names it, `value` is what it allows."""
+
+    code = "LIMIT_EXCEEDED"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, limit: str, value: int) -> None:
+        super().__init__(f"{limit} allows {value}", limit=limit, value=value)
+        self.headers = {"Retry-After": "60"}  # the sweeper's period
+
+
 class MethodNotAllowedError(AudioApiError):
     """The path exists, not with this method."""
 

@@ -64,6 +64,8 @@ class StreamingSettings(Settings):
     max_session_duration_hours: Positive = 24
     max_chunk_size_mb: Positive = 10
     max_message_size_bytes: Positive = 10 * 1024 * 1024
+    max_concurrent_sessions: Positive = 100
+    max_connections_per_session: Positive = 5
     connection_timeout_seconds: Positive = 300
     close_settle_seconds: Annotated[int, Field(ge=0, le=900)] = 5
     straggler_wait_seconds: Annotated[int, Field(ge=0, le=900)] = 10

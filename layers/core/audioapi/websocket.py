@@ -64,14 +64,17 @@ def connect_handler(
 
 
 def message_handler(
-    message: Callable[[Event], Frame],
+    message: Callable[[Event], Frame | None],
 ) -> Callable[[Event, LambdaContext], Response]:
-    """A message handler: the frame that `message` returns is the route's response."""
+    """A message handler: the frame that `message` returns, if any, is the route's response."""
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: Event, _: LambdaContext) -> Response:
         logger.append_keys(connection_id=connection_id(event))
-        return {"statusCode": 200, "body": json.dumps(message(event))}
+        frame = message(event)
+        return (
+            {"statusCode": 200} if frame is None else {"statusCode": 200, "body": json.dumps(frame)}
+        )
 
     return lambda_handler
 

@@ -123,9 +123,11 @@ def resumed(session: Session, *, next_seq: int) -> Frame:
     return {**_about(session, "Audio session resumed"), "next_seq": next_seq}
 
 
-def acknowledged(session: Session, *, seq: int | None) -> Frame:
+def acknowledged(session: Session, *, seq: int | None, next_seq: int | None = None) -> Frame:
+    """`next_seq`, where not every chunk is acknowledged, says that all before it are durable."""
     frame = _about(session, "Chunk processed successfully", status="active")
-    return frame if seq is None else {**frame, "seq": seq}
+    numbers = {"seq": seq, "next_seq": next_seq if seq is not None else None}
+    return {**frame, **{name: number for name, number in numbers.items() if number is not None}}
 
 
 def refused(session: Session, reason: str, *, seq: int | None) -> Frame:

@@ -9,43 +9,46 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audioapi import settings
+from audioapi import queues, settings
 from audioapi.clock import now_ms
 from audioapi.observe import logger
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.frames import BadChunkError, BadFrameError, Chunk, Control, Frame
 
 if TYPE_CHECKING:
-    from audioapi.streaming.models import Session
+    from audioapi.streaming.models import Connection, Session
 
 FINALIZED = "Session already finalized"
+_MOST_AHEAD = 10_000
 
 
 def receive(
     body: str, *, binary: bool, connection_id: str, message_id: str, received_at: int
-) -> Frame:
-    """The answer to a message of a connection, received by the gateway at `received_at` (epoch ms).
+) -> Frame | None:
+    """The answer to a message of a connection, received by the gateway at `received_at` (epoch ms);
+    None for a chunk that the connection wants no acknowledgement of.
 
     Everything a client can get wrong is answered with a frame, and so is a failure of ours that
     hits a chunk: its `retry` says that the same chunk may be sent again.
     """
-    session = _session(connection_id)
+    connection = store.connection(connection_id)
+    session = _session(connection)
     try:
         _check_size(body)
         message = frames.parse(body, binary=binary)
         if isinstance(message, Control):
             return _control(message, session, received_at)
-        return _chunk(message, session, message_id, received_at)
+        return _chunk(message, session, connection, message_id, received_at)
     except BadFrameError as error:
         return {**error.frame, "session_id": session.session_id}
     except BadChunkError as error:
         return frames.refused(session, str(error), seq=error.seq)
 
 
-def _session(connection_id: str) -> Session:
-    found = store.session(store.connection(connection_id).session_id)
+def _session(connection: Connection) -> Session:
+    found = store.session(connection.session_id)
     if found is None:
-        raise LookupError(connection_id)
+        raise LookupError(connection.session_id)
     return found
 
 
@@ -57,27 +60,65 @@ def _check_size(body: str) -> None:
         )
 
 
-def _chunk(chunk: Chunk, session: Session, message_id: str, received_at: int) -> Frame:
-    limit = settings.streaming().max_chunk_size_mb
-    if len(chunk.data) > limit * 1024 * 1024:
-        raise BadChunkError(
-            f"The chunk has {len(chunk.data)} bytes; MAX_CHUNK_SIZE_MB allows {limit} MB",
-            seq=chunk.seq,
-        )
-    if not session.awaits(received_at=received_at, seq=chunk.seq):
-        raise BadChunkError(FINALIZED, seq=chunk.seq)
-    if session.numbered not in (None, chunk.seq is not None):
-        raise BadChunkError(_numbering(chunk), seq=chunk.seq)
+def _chunk(
+    chunk: Chunk, session: Session, connection: Connection, message_id: str, received_at: int
+) -> Frame | None:
+    if reason := _refusal(chunk, session, received_at):
+        raise BadChunkError(reason, seq=chunk.seq)
     try:
-        kept = _keep(chunk, session, message_id, received_at)
+        new, kept = _keep(chunk, session, message_id, received_at)
+        if new and kept.total_chunks % chunks.FOLD_EVERY == 0:
+            _have_folded(kept)
+        if connection.ack_every == 1:
+            return frames.acknowledged(kept, seq=chunk.seq)
+        if new and kept.total_chunks % connection.ack_every:
+            return None
+        return frames.acknowledged(kept, seq=chunk.seq, next_seq=service.next_seq(kept))
     except (BotoCoreError, ClientError):
         logger.exception("chunk not kept", session_id=session.session_id, seq=chunk.seq)
         return frames.failed(session, seq=chunk.seq)
-    return frames.acknowledged(kept, seq=chunk.seq)
 
 
-def _keep(chunk: Chunk, session: Session, message_id: str, received_at: int) -> Session:
-    """Object first, then commit: only then may the chunk be acknowledged."""
+def _refusal(chunk: Chunk, session: Session, received_at: int) -> str | None:
+    """Why the chunk is not taken, before anything is stored."""
+    return (
+        _too_large(chunk)
+        or _over(chunk, session, received_at)
+        or _out_of_place(chunk, session, received_at)
+    )
+
+
+def _too_large(chunk: Chunk) -> str | None:
+    limit = settings.streaming().max_chunk_size_mb
+    if len(chunk.data) <= limit * 1024 * 1024:
+        return None
+    return f"The chunk has {len(chunk.data)} bytes; MAX_CHUNK_SIZE_MB allows {limit} MB"
+
+
+def _over(chunk: Chunk, session: Session, received_at: int) -> str | None:
+    if not session.awaits(received_at=received_at, seq=chunk.seq):
+        return FINALIZED
+    if received_at < session.expires_at:
+        return None
+    hours = settings.streaming().max_session_duration_hours
+    return f"MAX_SESSION_DURATION_HOURS allows {hours} hours"
+
+
+def _out_of_place(chunk: Chunk, session: Session, received_at: int) -> str | None:
+    if session.numbered not in (None, chunk.seq is not None):
+        return _numbering(chunk)
+    if chunk.seq is None:
+        late = now_ms() - received_at > chunks.LATE_MS
+        return "The chunk came too late for its place" if late else None
+    if chunk.seq <= session.total_chunks + _MOST_AHEAD:
+        return None
+    return f"seq may be {_MOST_AHEAD} ahead of the {session.total_chunks} chunks that came"
+
+
+def _keep(
+    chunk: Chunk, session: Session, message_id: str, received_at: int
+) -> tuple[bool, Session]:
+    """Object first, then commit: only then may the chunk be acknowledged. Whether it was new."""
     new = chunks.put(
         session.session_id,
         chunk.data,
@@ -85,7 +126,7 @@ def _keep(chunk: Chunk, session: Session, message_id: str, received_at: int) -> 
         order=chunks.arrival_order(received_at, message_id),
     )
     try:
-        return store.commit_chunk(
+        return new, store.commit_chunk(
             session.session_id,
             size=len(chunk.data),
             numbered=chunk.seq is not None,
@@ -96,6 +137,13 @@ def _keep(chunk: Chunk, session: Session, message_id: str, received_at: int) -> 
         raise BadChunkError(FINALIZED, seq=chunk.seq) from error
     except store.NumberingError as error:
         raise BadChunkError(_numbering(chunk), seq=chunk.seq) from error
+
+
+def _have_folded(session: Session) -> None:
+    queues.send(
+        settings.streaming().jobs_queue_url,
+        {"type": "fold_chunks", "session_id": session.session_id},
+    )
 
 
 def _numbering(chunk: Chunk) -> str:

@@ -63,6 +63,7 @@ class Session(BaseModel):
     bytes_received: int = 0
     numbered: bool | None = None
     next_seq: int = 0
+    folded_to: str | None = None
     closing_at: int | None = None
     expected_chunks: int | None = None
     job_sent: bool = False
@@ -82,12 +83,16 @@ class Session(BaseModel):
 
 
 class Connection(BaseModel):
-    """A WebSocket connection and the session that it streams into, which never changes."""
+    """A WebSocket connection and the session that it streams into, which never changes.
+
+    Of its chunks every `ack_every`-th is acknowledged.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     connection_id: str
     session_id: str
+    ack_every: int = 1
 
 
 class SessionInfo(BaseModel):

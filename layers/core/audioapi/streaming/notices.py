@@ -39,6 +39,19 @@ def deliver(notice: Mapping[str, Any], *, age_ms: int) -> None:
         logger.info("greeting dropped: the connection is gone")
 
 
+def still_connected(session_id: str) -> int:
+    """How many connections stream into the session; those that are gone are forgotten."""
+    present = 0
+    for connection_id in store.connections(session_id):
+        try:
+            _gateway().get_connection(ConnectionId=connection_id)
+        except _gateway().exceptions.GoneException:
+            store.detach(Connection(connection_id=connection_id, session_id=session_id))
+        else:
+            present += 1
+    return present
+
+
 @cache
 def _gateway() -> ApiGatewayManagementApiClient:
     endpoint = settings.gateway().websocket_endpoint

@@ -13,6 +13,7 @@ from audioapi.problems import (
     ForbiddenError,
     InvalidKeyError,
     InvalidRequestError,
+    LimitExceededError,
     SessionNotFoundError,
     SessionRefusedError,
     UnprocessableError,
@@ -23,6 +24,7 @@ from audioapi.streaming.models import (
     FORMATS,
     SAMPLE_RATES,
     ClosedSession,
+    Connection,
     Session,
     SessionInfo,
     SessionPage,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 _T = TypeVar("_T", int, str)
+_MOST_ACK_EVERY = 1000
 
 
 def connect(
@@ -105,6 +108,7 @@ def close_session(
     )
     if closing is None:
         return store.session(session.session_id) or session
+    store.count_out()
     send_job(closing)
     return closing
 
@@ -139,6 +143,7 @@ def _create(
 ) -> frames.Frame:
     user_id = _user(principal, query)
     config = settings.streaming()
+    ack_every = _ack_every(query)
     session = Session(
         session_id=str(uuid.uuid4()),
         user_id=user_id,
@@ -151,7 +156,9 @@ def _create(
         last_activity=now,
         expires_at=now + config.max_session_duration_hours * 3_600_000,
     )
-    store.add_session(session, connection_id)
+    if not store.count_in(config.max_concurrent_sessions):
+        raise LimitExceededError("MAX_CONCURRENT_SESSIONS", config.max_concurrent_sessions)
+    store.add_session(session, connection_id, ack_every=ack_every)
     return frames.created(session)
 
 
@@ -160,14 +167,40 @@ def _resume(
 ) -> frames.Frame:
     session_id = query["session_id"]
     _user(principal, query)
+    joining = Connection(
+        connection_id=connection_id, session_id=session_id, ack_every=_ack_every(query)
+    )
     try:
         _visible(principal, session_id)
     except SessionNotFoundError as error:
         raise SessionRefusedError(error.detail, **error.members) from error
-    session = store.attach(session_id, connection_id, now=now)
+    _check_connections(session_id)
+    session = store.attach(joining, now=now)
     if session is None:
         raise SessionRefusedError("Session already finalized", session_id=session_id)
     return frames.resumed(session, next_seq=next_seq(session))
+
+
+def _check_connections(session_id: str) -> None:
+    """Raises LimitExceededError if as many as may are connected. `$disconnect` is best effort, so
+    before somebody is refused the gateway is asked who is really there.
+    """
+    limit = settings.streaming().max_connections_per_session
+    if len(store.connections(session_id)) < limit:
+        return
+    from audioapi.streaming import notices  # noqa: PLC0415 — a client that hardly anybody needs
+
+    if notices.still_connected(session_id) >= limit:
+        raise LimitExceededError("MAX_CONNECTIONS_PER_SESSION", limit)
+
+
+def _ack_every(query: Mapping[str, str]) -> int:
+    given = query.get("ack_every", "1")
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST_ACK_EVERY:
+        raise InvalidRequestError(
+            f"ack_every must be a whole number from 1 to {_MOST_ACK_EVERY}", field="ack_every"
+        )
+    return int(given)
 
 
 def _user(principal: Principal | None, query: Mapping[str, str]) -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OPEN_SESSIONS = "open-sessions"
 USER_SESSIONS = "user-sessions"
+_COUNTER = {"pk": "counter", "sk": "sessions"}
 _CONNECTION_KEPT_MS = 3 * 3600 * 1000  # a connection lasts 2 h at most
 _SESSION_KEPT_MS = 30 * 24 * 3600 * 1000
 
@@ -36,7 +37,57 @@ class NumberingError(Exception):
     """A session's chunks either all carry a sequence number or none does."""
 
 
-def add_session(session: Session, connection_id: str) -> None:
+def count_in(limit: int) -> bool:
+    """Counts one more active session; False if there are `limit` already.
+
+    The count is right but for crashes, after which the sweeper puts it right.
+    """
+    return _count(
+        "ADD active :one",
+        "attribute_not_exists(active) OR active < :limit",
+        {":one": 1, ":limit": limit},
+    )
+
+
+def count_out() -> None:
+    """Counts one active session less."""
+    _count("ADD active :less", "active > :none", {":less": -1, ":none": 0})
+
+
+def counted() -> int:
+    """How many active sessions are counted."""
+    found = tables.client().get_item(
+        TableName=_table(), Key=tables.marshal(_COUNTER), ConsistentRead=True
+    )
+    return int(tables.unmarshal(found.get("Item", {})).get("active", 0))
+
+
+def recount(active: int, *, counted_before: int) -> None:
+    """Puts the count right, unless sessions came or went since it was `counted_before`."""
+    _count(
+        "SET active = :active",
+        "attribute_not_exists(active) OR active = :before",
+        {":active": active, ":before": counted_before},
+    )
+
+
+def _count(update: str, condition: str, values: Mapping[str, int]) -> bool:
+    try:
+        tables.client().update_item(
+            TableName=_table(),
+            Key=tables.marshal(_COUNTER),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=tables.marshal(values),
+        )
+    except ClientError as error:
+        if tables.condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def add_session(session: Session, connection_id: str, *, ack_every: int = 1) -> None:
     """Keeps a new session and its first connection, both or neither."""
     item = {
         **session.model_dump(exclude_none=True),
@@ -49,21 +100,22 @@ def add_session(session: Session, connection_id: str) -> None:
     if session.anonymous:
         del item["owner"]
     put: TransactWriteItemTypeDef = {"Put": {"TableName": _table(), "Item": tables.marshal(item)}}
-    connection = _connection_puts(session.session_id, connection_id, session.start_time)
-    tables.client().transact_write_items(TransactItems=[put, *connection])
+    joined = Connection(
+        connection_id=connection_id, session_id=session.session_id, ack_every=ack_every
+    )
+    puts = _connection_puts(joined, session.start_time)
+    tables.client().transact_write_items(TransactItems=[put, *puts])
 
 
-def attach(session_id: str, connection_id: str, *, now: int) -> Session | None:
+def attach(joining: Connection, *, now: int) -> Session | None:
     """Adds a connection to an active session, and counts as traffic; None if it isn't active.
 
     The session's own item stays out of the transaction: a chunk that is being committed at that
     moment would be refused with TransactionConflictException.
     """
-    active = touch(session_id, now=now)
+    active = touch(joining.session_id, now=now)
     if active:
-        tables.client().transact_write_items(
-            TransactItems=_connection_puts(session_id, connection_id, now)
-        )
+        tables.client().transact_write_items(TransactItems=_connection_puts(joining, now))
     return active
 
 
@@ -186,6 +238,25 @@ def fail(unfinished: Session, reason: str) -> Session | None:
     return _finish(unfinished, {"status": Status.ERROR, "error": reason})
 
 
+def note_folded(session_id: str, *, after: str, last: str) -> bool:
+    """Notes that chunks up to `last` are folded, if they were up to `after`; False if not."""
+    known = "folded_to = :after" if after else "attribute_not_exists(folded_to)"
+    values = {":last": last, **({":after": after} if after else {})}
+    try:
+        tables.client().update_item(
+            TableName=_table(),
+            Key=tables.marshal(_session_key(session_id)),
+            UpdateExpression="SET folded_to = :last",
+            ConditionExpression=f"attribute_exists(pk) AND {known}",
+            ExpressionAttributeValues=tables.marshal(values),
+        )
+    except ClientError as error:
+        if tables.condition_failed(error):
+            return False
+        raise
+    return True
+
+
 def note_next_seq(session_id: str, next_seq: int) -> None:
     """Keeps how far the chunks are known to be whole, so that nobody lists them again."""
     _update(session_id, {"next_seq": next_seq}, only_if=tuple(Status))
@@ -247,16 +318,13 @@ def _attachment_key(session_id: str, connection_id: str) -> dict[str, str]:
     return {"pk": f"session#{session_id}", "sk": f"connection#{connection_id}"}
 
 
-def _connection_puts(
-    session_id: str, connection_id: str, now: int
-) -> list[TransactWriteItemTypeDef]:
+def _connection_puts(joining: Connection, now: int) -> list[TransactWriteItemTypeDef]:
     """A connection is kept twice: by its own id, and under the session."""
-    item = {
-        "connection_id": connection_id,
-        "session_id": session_id,
-        "ttl": (now + _CONNECTION_KEPT_MS) // 1000,
-    }
-    keys = (_connection_key(connection_id), _attachment_key(session_id, connection_id))
+    item = {**joining.model_dump(), "ttl": (now + _CONNECTION_KEPT_MS) // 1000}
+    keys = (
+        _connection_key(joining.connection_id),
+        _attachment_key(joining.session_id, joining.connection_id),
+    )
     return [
         {"Put": {"TableName": _table(), "Item": tables.marshal({**item, **key})}} for key in keys
     ]

@@ -1,4 +1,6 @@
-"""Closes sessions that their clients have left, and takes up closes that a crash cut short."""
+"""Closes sessions that their clients have left, and puts right what a crash left wrong: a close
+without its job, a count of active sessions that is off.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ _CRASHED_AFTER_MS = 60_000
 
 def sweep(*, now: int) -> None:
     """`now` in epoch milliseconds. Every session that is not finished is looked at."""
+    counted_before, active = store.counted(), 0
     for session in store.open_sessions():
+        active += session.status is Status.ACTIVE
         if session.status is Status.ACTIVE and (reason := _over(session, now)):
             logger.info("session closed", session_id=session.session_id, reason=reason)
             service.close_session(session, received_at=now)
         elif _job_lost(session, now):
             logger.warning("close taken up", session_id=session.session_id)
             service.send_job(session)
+    if active != counted_before:
+        store.recount(active, counted_before=counted_before)
 
 
 def _over(session: Session, now: int) -> str | None:
