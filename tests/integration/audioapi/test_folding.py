@@ -1,4 +1,4 @@
-"""A long session's chunks are folded as it goes: the file is the same, and it is made of few reads."""
+"""A long session's chunks are folded as it goes: the same file is made of far fewer reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,12 @@ def end(session_id: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Closes the session; the keys that were read for its file."""
     read: list[str] = []
     fetch = objects.read
-    monkeypatch.setattr(objects, "read", lambda b, key: read.append(key) or fetch(b, key))
+
+    def note(name: str, key: str) -> bytes:
+        read.append(key)
+        return fetch(name, key)
+
+    monkeypatch.setattr(objects, "read", note)
     say({**CLOSE, "chunk_count": kept(session_id).total_chunks})
     run_jobs()
     return read
@@ -87,7 +92,7 @@ def test_of_two_folds_at_once_one_counts(
     assembly.fold_chunks(session_id)
     with monkeypatch.context() as patch:
         patch.setattr(chunks, "FOLD_EVERY", 5)
-        [after, last], *_ = chunks.fold(before, now=now_ms())
+        after, last = next(chunks.fold(before, now=now_ms()))
         assert not store.note_folded(session_id, after=after, last=last)
     assert len(end(session_id, monkeypatch)) == 5
     assert samples(stack, session_id) == AUDIO

@@ -119,7 +119,10 @@ def _settled(session: Session, now: int) -> Iterator[tuple[str, int]]:
 
 
 def _runs(session: Session) -> Iterable[str]:
-    """Keys of the runs that lead up to `folded_to`, in order. A run that lost a race is none."""
+    """Keys of the runs that lead up to `folded_to`, in order.
+
+    A run that lost a race began where a noted one ended, too: whichever of two is found, fits.
+    """
     prefix = _run_prefix(session)
     begins: dict[str, str] = {}
     for key in objects.keys(_bucket(), prefix) if session.folded_to else ():
