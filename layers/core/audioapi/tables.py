@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _serializer = TypeSerializer()
@@ -44,6 +44,31 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def condition_failed(error: ClientError) -> bool:
-    """Whether a conditional write was refused for its condition."""
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+def update_if(  # noqa: PLR0913 — a conditional update has so many parts
+    table: str,
+    key: Mapping[str, str],
+    update: str,
+    condition: str,
+    values: Mapping[str, Any],
+    *,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """Updates an item if the condition holds: what it is then, None if it doesn't hold.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
+    """
+    named: Any = {"ExpressionAttributeNames": names} if names else {}  # empty ones are refused
+    try:
+        updated = client().update_item(
+            TableName=table,
+            Key=marshal(key),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=marshal(values),
+            ReturnValues="ALL_NEW",
+            **named,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return None
+        raise
+    return unmarshal(updated["Attributes"])

@@ -9,7 +9,7 @@ import pytest
 from audioapi import settings
 from audioapi.clock import now_ms
 from audioapi.problems import InvalidRequestError, LimitExceededError
-from audioapi.streaming import notices, service, store, sweeper
+from audioapi.streaming import counter, notices, service, store, sweeper
 from tests.audio import pcm
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, say
 
@@ -70,7 +70,7 @@ def test_sessions_that_come_while_the_sweeper_counts_are_not_forgotten(
 
     monkeypatch.setattr(store, "open_sessions", meanwhile)
     sweeper.sweep(now=now_ms())
-    assert store.counted() == 2
+    assert counter.counted() == 2
 
 
 def test_as_many_connections_as_may_share_a_session(
@@ -141,4 +141,4 @@ def test_every_nth_chunk_is_acknowledged_with_what_is_durable(stack: Stack) -> N
 def test_a_malformed_ack_every_refuses_the_handshake(stack: Stack, given: str) -> None:
     with pytest.raises(InvalidRequestError, match="ack_every must be a whole number"):
         service.connect(None, {"ack_every": given}, "c1", now=now_ms())
-    assert store.counted() == 0
+    assert counter.counted() == 0

@@ -18,7 +18,7 @@ from audioapi.problems import (
     SessionRefusedError,
     UnprocessableError,
 )
-from audioapi.streaming import chunks, frames, store
+from audioapi.streaming import chunks, counter, frames, store
 from audioapi.streaming.models import (
     CHANNELS,
     FORMATS,
@@ -108,7 +108,7 @@ def close_session(
     )
     if closing is None:
         return store.session(session.session_id) or session
-    store.count_out()
+    counter.count_out()
     send_job(closing)
     return closing
 
@@ -156,7 +156,7 @@ def _create(
         last_activity=now,
         expires_at=now + config.max_session_duration_hours * 3_600_000,
     )
-    if not store.count_in(config.max_concurrent_sessions):
+    if not counter.count_in(config.max_concurrent_sessions):
         raise LimitExceededError("MAX_CONCURRENT_SESSIONS", config.max_concurrent_sessions)
     store.add_session(session, connection_id, ack_every=ack_every)
     return frames.created(session)

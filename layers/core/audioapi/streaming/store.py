@@ -12,8 +12,6 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from audioapi import settings, tables
 from audioapi.streaming.models import Connection, Session, Status
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 OPEN_SESSIONS = "open-sessions"
 USER_SESSIONS = "user-sessions"
-_COUNTER = {"pk": "counter", "sk": "sessions"}
 _CONNECTION_KEPT_MS = 3 * 3600 * 1000  # a connection lasts 2 h at most
 _SESSION_KEPT_MS = 30 * 24 * 3600 * 1000
 
@@ -35,56 +32,6 @@ class NotOpenError(Exception):
 
 class NumberingError(Exception):
     """A session's chunks either all carry a sequence number or none does."""
-
-
-def count_in(limit: int) -> bool:
-    """Counts one more active session; False if there are `limit` already.
-
-    The count is right but for crashes, after which the sweeper puts it right.
-    """
-    return _count(
-        "ADD active :one",
-        "attribute_not_exists(active) OR active < :limit",
-        {":one": 1, ":limit": limit},
-    )
-
-
-def count_out() -> None:
-    """Counts one active session less."""
-    _count("ADD active :less", "active > :none", {":less": -1, ":none": 0})
-
-
-def counted() -> int:
-    """How many active sessions are counted."""
-    found = tables.client().get_item(
-        TableName=_table(), Key=tables.marshal(_COUNTER), ConsistentRead=True
-    )
-    return int(tables.unmarshal(found.get("Item", {})).get("active", 0))
-
-
-def recount(active: int, *, counted_before: int) -> None:
-    """Puts the count right, unless sessions came or went since it was `counted_before`."""
-    _count(
-        "SET active = :active",
-        "attribute_not_exists(active) OR active = :before",
-        {":active": active, ":before": counted_before},
-    )
-
-
-def _count(update: str, condition: str, values: Mapping[str, int]) -> bool:
-    try:
-        tables.client().update_item(
-            TableName=_table(),
-            Key=tables.marshal(_COUNTER),
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=tables.marshal(values),
-        )
-    except ClientError as error:
-        if tables.condition_failed(error):
-            return False
-        raise
-    return True
 
 
 def add_session(session: Session, connection_id: str, *, ack_every: int = 1) -> None:
@@ -170,34 +117,27 @@ def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: 
     may have missed, and NumberingError if its other chunks are numbered and this one not.
     """
     added = int(new)
-    try:
-        updated = tables.client().update_item(
-            TableName=_table(),
-            Key=tables.marshal(_session_key(session_id)),
-            UpdateExpression="SET last_activity = :now, numbered = :numbered "
-            "ADD total_chunks :chunks, bytes_received :bytes",
-            ConditionExpression="#status IN (:active, :closing) "
-            "AND (attribute_not_exists(numbered) OR numbered = :numbered)",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=tables.marshal(
-                {
-                    ":now": now,
-                    ":numbered": numbered,
-                    ":chunks": added,
-                    ":bytes": added * size,
-                    ":active": Status.ACTIVE,
-                    ":closing": Status.CLOSING,
-                }
-            ),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if not tables.condition_failed(error):
-            raise
+    committed = _write(
+        session_id,
+        "SET last_activity = :now, numbered = :numbered "
+        "ADD total_chunks :chunks, bytes_received :bytes",
+        "#status IN (:active, :closing) "
+        "AND (attribute_not_exists(numbered) OR numbered = :numbered)",
+        {
+            ":now": now,
+            ":numbered": numbered,
+            ":chunks": added,
+            ":bytes": added * size,
+            ":active": Status.ACTIVE,
+            ":closing": Status.CLOSING,
+        },
+        names={"#status": "status"},
+    )
+    if committed is None:
         kept = session(session_id)
         open_still = kept is not None and kept.status in (Status.ACTIVE, Status.CLOSING)
-        raise (NumberingError if open_still else NotOpenError) from error
-    return _session(updated["Attributes"])
+        raise NumberingError if open_still else NotOpenError
+    return committed
 
 
 def touch(session_id: str, *, now: int) -> Session | None:
@@ -241,20 +181,9 @@ def fail(unfinished: Session, reason: str) -> Session | None:
 def note_folded(session_id: str, *, after: str, last: str) -> bool:
     """Notes that chunks up to `last` are folded, if they were up to `after`; False if not."""
     known = "folded_to = :after" if after else "attribute_not_exists(folded_to)"
-    values = {":last": last, **({":after": after} if after else {})}
-    try:
-        tables.client().update_item(
-            TableName=_table(),
-            Key=tables.marshal(_session_key(session_id)),
-            UpdateExpression="SET folded_to = :last",
-            ConditionExpression=f"attribute_exists(pk) AND {known}",
-            ExpressionAttributeValues=tables.marshal(values),
-        )
-    except ClientError as error:
-        if tables.condition_failed(error):
-            return False
-        raise
-    return True
+    values = {":last": last, ":after": after or None}
+    condition = f"attribute_exists(pk) AND {known}"
+    return _write(session_id, "SET folded_to = :last", condition, values) is not None
 
 
 def note_next_seq(session_id: str, next_seq: int) -> None:
@@ -351,26 +280,27 @@ def _update(
     """Sets attributes if the session is in one of the states; None if it isn't."""
     set_to = {name: value for name, value in changes.items() if value is not None}
     allowed = {f":state{i}": state for i, state in enumerate(only_if)}
-    names = {f"#{name}": name for name in (*set_to, "status", *([remove] if remove else []))}
-    try:
-        updated = tables.client().update_item(
-            TableName=_table(),
-            Key=tables.marshal(_session_key(session_id)),
-            UpdateExpression="SET "
-            + ", ".join(f"#{name} = :{name}" for name in set_to)
-            + (f" REMOVE #{remove}" if remove else ""),
-            ConditionExpression=f"#status IN ({', '.join(allowed)})",
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=tables.marshal(
-                {**{f":{name}": value for name, value in set_to.items()}, **allowed}
-            ),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if tables.condition_failed(error):
-            return None
-        raise
-    return _session(updated["Attributes"])
+    assignments = ", ".join(f"#{name} = :{name}" for name in set_to)
+    return _write(
+        session_id,
+        f"SET {assignments}" + (f" REMOVE #{remove}" if remove else ""),
+        f"#status IN ({', '.join(allowed)})",
+        {**{f":{name}": value for name, value in set_to.items()}, **allowed},
+        names={f"#{name}": name for name in (*set_to, "status", *([remove] if remove else []))},
+    )
+
+
+def _write(
+    session_id: str,
+    update: str,
+    condition: str,
+    values: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+) -> Session | None:
+    """Updates a session if the condition holds; None if it doesn't."""
+    key = _session_key(session_id)
+    written = tables.update_if(_table(), key, update, condition, values, names=names)
+    return None if written is None else Session.model_validate(written)
 
 
 def _session(item: Mapping[str, Any]) -> Session:

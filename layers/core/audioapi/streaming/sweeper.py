@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from audioapi import settings
 from audioapi.observe import logger
-from audioapi.streaming import service, store
+from audioapi.streaming import counter, service, store
 from audioapi.streaming.models import Session, Status
 
 _CRASHED_AFTER_MS = 60_000
@@ -14,7 +14,7 @@ _CRASHED_AFTER_MS = 60_000
 
 def sweep(*, now: int) -> None:
     """`now` in epoch milliseconds. Every session that is not finished is looked at."""
-    counted_before, active = store.counted(), 0
+    counted_before, active = counter.counted(), 0
     for session in store.open_sessions():
         active += session.status is Status.ACTIVE
         if session.status is Status.ACTIVE and (reason := _over(session, now)):
@@ -24,7 +24,7 @@ def sweep(*, now: int) -> None:
             logger.warning("close taken up", session_id=session.session_id)
             service.send_job(session)
     if active != counted_before:
-        store.recount(active, counted_before=counted_before)
+        counter.recount(active, counted_before=counted_before)
 
 
 def _over(session: Session, now: int) -> str | None:
