@@ -7,6 +7,7 @@ visibility timeout. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-er
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from audioapi.clock import now_ms
 from audioapi.observe import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Message = dict[str, Any]
@@ -30,8 +29,11 @@ class Delivery:
     age_ms: int
 
 
+Work = Callable[[Message, Delivery], None]
+
+
 def handler(
-    work: Callable[[Message, Delivery], None], *, queue_url: str
+    work: Work, *, queue_url: str
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`."""
 
@@ -43,9 +45,7 @@ def handler(
     return lambda_handler
 
 
-def _done(
-    record: dict[str, Any], work: Callable[[Message, Delivery], None], queue_url: str
-) -> bool:
+def _done(record: dict[str, Any], work: Work, queue_url: str) -> bool:
     attributes = record["attributes"]
     delivery = Delivery(
         attempt=int(attributes["ApproximateReceiveCount"]),

@@ -185,12 +185,26 @@ def test_a_session_ends_with_its_longest_duration(session_id: str) -> None:
     assert kept(session_id).status is Status.CLOSING
 
 
-def test_a_job_that_failed_too_often_marks_its_session(session_id: str) -> None:
+@pytest.mark.parametrize(
+    ("failure", "named"), [(CrashError, "CrashError"), (None, "the worker ended")]
+)
+def test_a_job_that_failed_too_often_marks_its_session_with_the_reason(
+    session_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[Exception] | None,
+    named: str,
+) -> None:
     say(audio(AUDIO, 0))
     say(CLOSE)
+    if failure:
+        with monkeypatch.context() as patch:
+            patch.setattr(objects, "upload_parts", crash)
+            with pytest.raises(failure):
+                assembly.assemble_session(session_id)
     assembly.give_up(session_id)
     failed = kept(session_id)
-    assert (failed.status, failed.error) == (Status.ERROR, assembly.GAVE_UP)
+    assert failed.status is Status.ERROR
+    assert failed.error == f"{assembly.GAVE_UP} (last failure: {named})"
     assembly.assemble_session(session_id)
     assert kept(session_id) == failed
 

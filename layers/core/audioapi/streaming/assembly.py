@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from audioapi.streaming.frames import Frame
 
-GAVE_UP = "The audio could not be processed; its chunks are kept"
+GAVE_UP = "The file could not be made; the chunks are kept"
 
 
 def assemble_session(session_id: str) -> None:
@@ -56,7 +56,10 @@ def fold_failed(session_id: str) -> None:
 def give_up(session_id: str) -> None:
     """Marks a session whose job failed too often, so that nobody waits for it in vain."""
     session = store.session(session_id)
-    if session and not session.status.finished and (failed := store.fail(session, GAVE_UP)):
+    if session is None or session.status.finished:
+        return
+    reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
+    if failed := store.fail(session, reason):
         _announce(failed)
 
 
@@ -84,6 +87,9 @@ def _finish(sealed: Session) -> None:
     except assemble.MediaError as error:
         logger.warning("session is no audio", session_id=sealed.session_id, reason=str(error))
         finished = store.fail(sealed, str(error))
+    except Exception as error:
+        store.note_failure(sealed.session_id, type(error).__name__)
+        raise
     if finished:
         _announce(finished)
 

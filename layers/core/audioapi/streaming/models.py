@@ -70,6 +70,7 @@ class Session(BaseModel):
     file_path: str | None = None
     duration_seconds: float = 0.0
     missing_chunks: list[int] = []
+    last_failure: str | None = None
     error: str | None = None
 
     def awaits(self, *, received_at: int, seq: int | None) -> bool:

@@ -178,6 +178,11 @@ def fail(unfinished: Session, reason: str) -> Session | None:
     return _finish(unfinished, {"status": Status.ERROR, "error": reason})
 
 
+def note_failure(session_id: str, failure: str) -> None:
+    """Keeps why the last attempt at its file failed, for whoever gives up on the session."""
+    _update(session_id, {"last_failure": failure}, only_if=(Status.CLOSING, Status.SEALED))
+
+
 def note_folded(session_id: str, *, after: str, last: str) -> bool:
     """Notes that chunks up to `last` are folded, if they were up to `after`; False if not."""
     known = "folded_to = :after" if after else "attribute_not_exists(folded_to)"
