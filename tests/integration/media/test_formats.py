@@ -33,7 +33,7 @@ ID3V1 = b"TAGa title".ljust(128, b"\x00")
         (Container.OGG, "ogg", ("-c:a", "libvorbis")),
         (Container.MATROSKA, "webm", OPUS),
         (Container.MP4, "mp4", ()),
-        (Container.MP4, "mp4", ("-movflags", "frag_keyframe+empty_moov")),
+        (Container.FMP4, "mp4", ("-movflags", "frag_keyframe+empty_moov")),
         (Container.MP4, "mp4", ("-c:a", "alac")),
         (Container.AIFF, "aiff", ()),
         (Container.CAF, "caf", ()),

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
+from audioapi.media.errors import (
+    DamagedError,
+    NotAudioError,
+    TooLargeError,
+    TooLongError,
+    TooSlowError,
+)
 from audioapi.media.ffmpeg import Limits, decode
 from audioapi.media.segments import Pcm, Segment
 from audioapi.media.sniff import Container
@@ -77,6 +83,13 @@ def test_a_file_that_needs_seeking_is_handed_over_as_one_that_nobody_else_can_op
     assert decoded([b"mo", b"ov"], Container.MP4) == b"ovmo"
 
 
+def test_such_a_file_may_not_fill_the_disk(fake: Fake) -> None:
+    fake("exec cat")
+    assert decoded([bytes(50), bytes(50)], Container.MP4, disk_bytes=100) == bytes(100)
+    with pytest.raises(TooLargeError, match=r"MP4 .* a file of its kind may have 100 bytes"):
+        decoded([bytes(50), bytes(51)], Container.MP4, disk_bytes=100)
+
+
 def test_one_that_stands_still_is_ended(fake: Fake, children: Callable[[], int]) -> None:
     fake("exec sleep 60")
     with pytest.raises(TooSlowError, match=r"FFmpeg stood still for 0\.1 s"):
@@ -91,11 +104,11 @@ def test_one_that_uses_up_its_cpu_is_ended(fake: Fake) -> None:
 
 
 def test_one_that_writes_files_cannot(fake: Fake, tmp_path: Path) -> None:
-    fake(
-        "exec 2>/dev/null; echo secrets > elsewhere && echo written || echo refused; cat elsewhere"
-    )
+    elsewhere = tmp_path / "elsewhere"
+    fake(f"exec 2>/dev/null; read line; echo secrets > {elsewhere}; cat {elsewhere}")
     with pytest.raises(ChildProcessError, match="SIGXFSZ"):
-        decoded()
+        decoded([b"begin\n"])
+    assert elsewhere.read_text() == ""
 
 
 def test_more_sound_than_allowed_is_an_error_not_an_end(

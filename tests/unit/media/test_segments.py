@@ -21,6 +21,7 @@ WAV = audio.wav(SAMPLES, rate=8000, channels=2)
 WAV_KIND = Pcm("s16le", 8000, 2)
 LIST = struct.pack("<4sI", b"LIST", 10) + b"INFOISFT\x00\x00"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
+FLAC = b"fLaC\x80\x00\x00\x22" + bytes(100)
 MP3_FRAME = b"\xff\xfb\x90\xc4".ljust(417, b"\x55")
 MP3 = MP3_FRAME[:21] + b"Info" + bytes(392) + MP3_FRAME
 TAGGED_MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x07a title" + MP3
@@ -97,8 +98,8 @@ def test_a_wav_that_breaks_off_gives_what_came() -> None:
     stream = Stream([WAV[:1001], WAV])
     assert stream.segments == [(WAV_KIND, SAMPLES[:956]), (WAV_KIND, SAMPLES)]
     assert stream.warnings == [
-        "A WAV ends early: its header promises 1600 bytes of samples, 957 came",
-        "The last sample is cut off: 1 of its 4 bytes came",
+        "At byte 1001: A WAV ends early: its header promises 1600 bytes of samples, 957 came",
+        "At byte 1001: The last sample is cut off: 1 of its 4 bytes came",
     ]
 
 
@@ -136,13 +137,15 @@ def test_samples_go_on_after_a_wav_if_a_chunk_begins_there() -> None:
 def test_rubbish_behind_a_wav_is_left_out_and_told() -> None:
     stream = Stream([WAV + b"\x00\x01rubbish", b"more", WAV])
     assert stream.segments == [(WAV_KIND, SAMPLES), (WAV_KIND, SAMPLES)]
-    assert stream.warnings == ["13 bytes were left out: no audio, behind the end of a WAV"]
+    assert stream.warnings == [
+        "At byte 1657: 13 bytes were left out: no audio, behind the end of a WAV"
+    ]
 
 
 def test_so_is_what_is_known_to_be_no_audio() -> None:
     stream = Stream([WAV, PNG, WAV])
     assert stream.segments == [(WAV_KIND, SAMPLES), (WAV_KIND, SAMPLES)]
-    assert stream.warnings == ["58 bytes were left out: a PNG image"]
+    assert stream.warnings == ["At byte 1702: 58 bytes were left out: a PNG image"]
 
 
 @given(cuts(TAGGED_MP3))
@@ -153,6 +156,11 @@ def test_pieces_of_one_mp3_are_one_segment_without_its_tag(chunks: list[bytes]) 
 def test_a_tag_longer_than_any_look_ahead_is_passed_over() -> None:
     tag = b"ID3\x04\x00\x00\x00\x10\x00\x00" + bytes(1 << 18)
     assert Stream(audio.chunks(tag + MP3, 4096)).segments == [(Container.MP3, MP3)]
+
+
+def test_what_stands_behind_a_long_tag_says_what_the_file_is() -> None:
+    tags = (b"ID3\x04\x00\x00\x00\x01\x00\x00" + bytes(1 << 14)) * 2
+    assert Stream(audio.chunks(tags + FLAC, 1000)).segments == [(Container.FLAC, FLAC)]
 
 
 def test_the_xing_tag_does_not_say_a_size() -> None:
@@ -171,9 +179,46 @@ def test_frames_of_an_mp3_are_not() -> None:
     assert Stream([MP3_FRAME * 2] * 3).segments == [(Container.MP3, MP3_FRAME * 6)]
 
 
+def lineages(*files: bytes) -> list[object]:
+    return [segment.lineage for segment in split(files, declared=SESSION, warn=print)]
+
+
+def test_files_that_one_decoder_may_go_on_through_have_a_lineage_in_common() -> None:
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x07a title"
+    mono, stereo = tag + MP3_FRAME * 2, tag + b"\xff\xfb\x90\x00".ljust(417, b"\x55") * 2
+    adts = tag + b"\xff\xf1\x50\x80\x19\x00\xfc".ljust(200, b"\x55") * 2
+    one, other, third, *more = lineages(mono, stereo, adts, adts, mono)
+    assert more == [third, one]
+    assert None not in (one, other, third)
+    assert len({one, other, third}) == 3
+
+
+def test_files_whose_edges_have_to_be_cut_off_have_none() -> None:
+    assert lineages(MP3, TAGGED_MP3, FLAC) == [None, None, None]
+
+
+def promised(file: bytes) -> float | None:
+    [segment] = split([file], declared=SESSION, warn=print)
+    return segment.promised
+
+
+def test_an_mp3_says_how_long_it_is_in_its_xing_tag() -> None:
+    whole = b"\x00\x00\x00\x0f" + (100).to_bytes(4, "big") + bytes(4 + 100 + 4)
+    lame = b"LAME3.100" + bytes(12) + (576 << 12 | 1000).to_bytes(3, "big")
+    tag = MP3_FRAME[:21] + b"Info" + whole + lame
+    assert promised(tag.ljust(417, b"\x00") + MP3_FRAME) == (100 * 1152 - 1576) / 44100
+    assert promised(MP3) is None
+    assert promised(MP3_FRAME * 2) is None
+
+
+def test_a_flac_says_it_in_its_first_block() -> None:
+    described = (44100 << 44 | 1 << 41 | 15 << 36 | 88200).to_bytes(8, "big")
+    assert promised(FLAC[:18] + described + bytes(82)) == 2
+    assert promised(FLAC) is None
+
+
 def test_kinds_may_alternate() -> None:
-    flac = b"fLaC\x80\x00\x00\x22" + bytes(100)
-    assert [kind for kind, _ in Stream([WAV, MP3, flac, WAV]).segments] == [
+    assert [kind for kind, _ in Stream([WAV, MP3, FLAC, WAV]).segments] == [
         WAV_KIND,
         Container.MP3,
         Container.FLAC,

@@ -10,6 +10,7 @@ MP3_FRAME = b"\xff\xfb\x90\x00".ljust(417, b"\x55")  # MPEG-1 Layer III, 128 kbi
 LOW_MP3_FRAME = b"\xff\xf3\x48\xc4".ljust(144, b"\x55")  # MPEG-2 Layer III, 32 kbit/s, 16 kHz
 MP2_FRAME = b"\xff\xfd\x84\x00".ljust(384, b"\x55")  # MPEG-1 Layer II, 128 kbit/s, 48 kHz
 ADTS_FRAME = b"\xff\xf1\x50\x80\x19\x00\xfc".ljust(200, b"\x55")
+FTYP = b"\x00\x00\x00\x10ftypiso5\x00\x00\x00\x00"
 XING_FRAME = b"\xff\xfb\x90\xc4" + bytes(17) + b"Info" + bytes(392)
 
 
@@ -28,6 +29,10 @@ def id3(content: bytes) -> bytes:
         (b"OggS\x00\x02" + bytes(20), Container.OGG),
         (b"\x1a\x45\xdf\xa3\x9f\x42\x86", Container.MATROSKA),
         (b"\x00\x00\x00\x1cftypM4A ", Container.MP4),
+        (FTYP + b"\x00\x00\x00\x10moov\x00\x00\x00\x08mvhd", Container.MP4),
+        (FTYP + b"\x00\x00\x00\x10moov\x00\x00\x00\x08mvex", Container.FMP4),
+        (FTYP + b"\x00\x00\x00\x08free\x00\x00\x00\x10moov\x00\x00\x00\x08mvex", Container.FMP4),
+        (FTYP + b"\x00\x00\x00\x00moov\x00\x00\x00\x08mvex", Container.MP4),
         (b"FORM\x00\x00\x00\x00AIFFCOMM", Container.AIFF),
         (b"caff\x00\x01\x00\x00desc", Container.CAF),
         (b"#!AMR\n", Container.AMR),

@@ -80,7 +80,7 @@ def test_parse_sees_through_the_extensible_format() -> None:
     )
 
 
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF - 36, 0xFFFFFFFF])
 def test_parse_tells_when_the_writer_did_not_know_the_size(size: int) -> None:
     head = riff((b"fmt ", PLAIN), size=size) + struct.pack("<4sI", b"data", size) + bytes(100)
     described = wav.parse(head)

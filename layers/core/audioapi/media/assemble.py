@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "MediaError", "NotAudioError", "Report", "assemble"]
 
 _MOST_WARNINGS = 20
+_SHORTFALL_SECONDS = 0.05  # less than that may be lost in rounding and resampling
 _DECLARED = {"mp3": Container.MP3, "flac": Container.FLAC, "aac": Container.ADTS}
 
 
@@ -69,6 +70,7 @@ def _decoded(
 ) -> Iterator[bytes]:
     """The samples of each segment, as far as there are good ones."""
     for segment in _joined(_counted(segments, report)):
+        start = report.samples / session.sample_rate
         try:
             complaint = yield from decode(
                 segment,
@@ -79,8 +81,22 @@ def _decoded(
             )
         except (NotAudioError, DamagedError) as error:
             complaint = str(error)
-        if complaint:
-            report.warn(f"{segment.name}: {complaint}")
+        end = report.samples / session.sample_rate
+        if reasons := [*filter(None, (complaint, _shortfall(segment, end - start)))]:
+            report.warn(f"{_place(segment, start, end)}: {'; '.join(reasons)}")
+
+
+def _place(segment: Segment, start: float, end: float) -> str:
+    if start == end:
+        return f"{segment.name} at {start:.2f} s"
+    return f"{segment.name} from {start:.2f} s to {end:.2f} s"
+
+
+def _shortfall(segment: Segment, seconds: float) -> str | None:
+    """What is missing of a file that says how long it is."""
+    if segment.promised is None or seconds > segment.promised - _SHORTFALL_SECONDS:
+        return None
+    return f"it promises {segment.promised:.2f} s, {seconds:.2f} s came"
 
 
 def _counted(segments: Iterable[Segment], report: Report) -> Iterator[Segment]:
@@ -89,11 +105,12 @@ def _counted(segments: Iterable[Segment], report: Report) -> Iterator[Segment]:
 
 
 def _joined(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """The same segments, neighbours with plain samples of one format as one: a session of little
-    WAV files, one a chunk, is decoded by one FFmpeg and not by thousands.
+    """The same segments, neighbours of one lineage as one: a session of little WAV files, one a
+    chunk, is decoded by one FFmpeg and not by thousands.
     """
-    for kind, group in groupby(segments, key=attrgetter("kind")):
-        if isinstance(kind, Pcm):
-            yield Segment(kind, chain.from_iterable(map(attrgetter("data"), group)))
-        else:
+    for lineage, group in groupby(segments, key=attrgetter("lineage")):
+        if lineage is None:
             yield from group
+        else:
+            first = next(group)
+            yield Segment(first.kind, chain(first.data, chain.from_iterable(s.data for s in group)))

@@ -23,5 +23,9 @@ class TooLongError(MediaError):
     """More sound comes out of the bytes than the limit allows."""
 
 
+class TooLargeError(MediaError):
+    """More bytes have to be kept at once than there is room for."""
+
+
 class TooSlowError(MediaError):
     """The decoder stood still, or used up its share of CPU."""

@@ -22,7 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
-from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
+from audioapi.media.errors import (
+    DamagedError,
+    NotAudioError,
+    TooLargeError,
+    TooLongError,
+    TooSlowError,
+)
 from audioapi.media.pieces import pieces
 from audioapi.media.segments import Pcm
 from audioapi.media.sniff import Container
@@ -46,13 +52,15 @@ status 0. All others decode from a pipe to the very samples they decode to from 
 @dataclass(frozen=True)
 class Limits:
     """What bytes may come to: seconds of sound in all; and for each run of FFmpeg seconds of CPU,
-    seconds in which it neither reads nor writes, and bytes of memory.
+    seconds in which it neither reads nor writes, bytes of memory, and bytes on disk of a file that
+    needs seeking: of Lambda's 512 MB, unless there are more.
     """
 
     audio_seconds: float = 24 * 3600
     cpu_seconds: int = 800
     stall_seconds: float = 60
     memory_bytes: int = 1024**3
+    disk_bytes: int = 480 * 1024**2
 
     def check(self, samples: int, sample_rate: int) -> None:
         """Raises TooLongError if so many samples per channel are too many."""
@@ -72,14 +80,14 @@ def decode(
 
     Returns what FFmpeg had against bytes that it decoded nevertheless, None if nothing.
     Raises NotAudioError if there is not one sample in them, DamagedError if FFmpeg gives up after
-    some, TooLongError and TooSlowError past a limit, FileNotFoundError where there is no FFmpeg,
-    ChildProcessError if somebody else ended it.
+    some, TooLongError, TooLargeError and TooSlowError past a limit, FileNotFoundError where there
+    is no FFmpeg, ChildProcessError if somebody else ended it.
     """
     limits = limits or Limits()
     target = Pcm("s16le", sample_rate, channels)
     passed = 0
     with (
-        _input(segment) as (url, stdin, feed),
+        _input(segment, limits) as (url, stdin, feed),
         _started(_command(segment.kind, url, target, loglevel), stdin, limits) as ffmpeg,
     ):
         for block in ffmpeg.converse(feed):
@@ -90,14 +98,20 @@ def decode(
 
 
 @contextlib.contextmanager
-def _input(segment: Segment) -> Iterator[tuple[str, int | IO[bytes], Iterator[bytes]]]:
+def _input(
+    segment: Segment, limits: Limits
+) -> Iterator[tuple[str, int | IO[bytes], Iterator[bytes]]]:
     """The URL that FFmpeg reads from, what its standard input is, and what to feed to that."""
     if segment.kind not in _NEEDS_SEEK:
         yield "pipe:0", subprocess.PIPE, segment.data
         return
     # Without a name from the start, so that not even a killed process leaves it behind.
     with tempfile.TemporaryFile() as spooled:
-        spooled.writelines(segment.data)
+        for piece in segment.data:
+            if spooled.tell() + len(piece) > limits.disk_bytes:
+                reason = f"a file of its kind may have {limits.disk_bytes} bytes"
+                raise TooLargeError(f"{segment.name} can't be read as it comes: {reason}")
+            spooled.write(piece)
         spooled.seek(0)
         yield "file:/dev/fd/0", spooled, iter(())
 
@@ -237,8 +251,9 @@ class _Ffmpeg:
     def _explain_signal(self, status: int) -> NoReturn:
         """The kernel's SIGKILL past the CPU limit is the bytes' fault; any other signal isn't."""
         most, used = self._limits.cpu_seconds, _cpu_of_ended_children() - self._cpu_before
-        # The limit is checked in ticks, a little before the clock that getrusage reads.
-        if status == -signal.SIGKILL and used > 0.9 * most:
+        # The limit is checked in ticks, the clock that getrusage reads is exact: on a machine with
+        # many guests they may be far apart.
+        if status == -signal.SIGKILL and used > most / 2:
             raise TooSlowError(f"FFmpeg took more than {most} s of CPU")
         name = signal.Signals(-status).name if status < 0 else "a signal"
         raise ChildProcessError(f"FFmpeg was ended by {name}")

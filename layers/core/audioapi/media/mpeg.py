@@ -8,6 +8,9 @@ one. So another of the same kind has to stand where the first one says that its 
 
 from __future__ import annotations
 
+import operator
+from dataclasses import dataclass
+
 
 def id3_bytes(head: bytes) -> int:
     """The size of the ID3v2 tag that `head` begins with, 0 if there is none (ID3v2.4 §3.1)."""
@@ -19,14 +22,30 @@ def id3_bytes(head: bytes) -> int:
     return 10 + size + footer
 
 
+# What doesn't change from frame to frame: version, layer and rate; of ADTS, profile and channels.
+_MPEG_FIXED = b"\xff\xfe\x0c\x00"
+_ADTS_FIXED = b"\xff\xff\xfd\xf0"
+
+
 def mp3_frames(head: bytes) -> bool:
     """Whether `head` begins with two frames of MPEG audio, or with one and nothing else."""
-    return _frame_follows(head, _mpeg_frame_bytes(head), b"\xff\xfe\x0c\x00")
+    frame = _mpeg_frame(head)
+    return frame is not None and _frame_follows(head, frame.size, _MPEG_FIXED)
 
 
 def adts_frames(head: bytes) -> bool:
     """Whether `head` begins with two frames of AAC in ADTS, or with one and nothing else."""
-    return _frame_follows(head, _adts_frame_bytes(head), b"\xff\xff\xfd\xf0")
+    return _frame_follows(head, _adts_frame_bytes(head), _ADTS_FIXED)
+
+
+def lineage(head: bytes) -> bytes | None:
+    """Equal for files that one decoder may go on through, such as the pieces that HLS makes of one
+    stream, each with a tag of its own; None for those whose encoder's delay has to be cut off.
+    """
+    if mp3_frames(head):
+        mono = bytes([head[3] >> 6 == 3])
+        return None if is_xing_frame(head) else _fixed(head, _MPEG_FIXED) + mono
+    return _fixed(head, _ADTS_FIXED) if adts_frames(head) else None
 
 
 def _frame_follows(head: bytes, size: int, fixed: bytes) -> bool:
@@ -34,7 +53,11 @@ def _frame_follows(head: bytes, size: int, fixed: bytes) -> bool:
     following = head[size : size + 4]
     if not size or len(following) < 4:
         return 0 < size == len(head)
-    return all(a & bits == b & bits for a, b, bits in zip(head, following, fixed, strict=False))
+    return _fixed(head, fixed) == _fixed(following, fixed)
+
+
+def _fixed(header: bytes, bits: bytes) -> bytes:
+    return bytes(map(operator.and_, header, bits))
 
 
 # ISO/IEC 11172-3 §2.4.2.3 and 13818-3: kbit/s by bitrate index, from 1; Hz by sampling index.
@@ -44,18 +67,28 @@ _LOW_RATE = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def _mpeg_frame_bytes(head: bytes) -> int:
-    """The size of the Layer II or III frame that `head` begins with, header included; 0 if none."""
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of MPEG audio by its header: its bytes, header included; samples per channel; Hz."""
+
+    size: int
+    samples: int
+    sample_rate: int
+
+
+def _mpeg_frame(head: bytes) -> _Frame | None:
+    """The Layer II or III frame that `head` begins with."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return 0
+        return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
     bitrate, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
     if version == 1 or layer not in (2, 3) or bitrate in (0, 15) or rate == 3:
-        return 0
+        return None
     high = _LAYER_2 if layer == 2 else _LAYER_3
     kilobits = (high if version == 3 else _LOW_RATE)[bitrate - 1]
     samples = 576 if layer == 3 and version != 3 else 1152
-    return samples * kilobits * 125 // _RATES[version][rate] + padding
+    sample_rate = _RATES[version][rate]
+    return _Frame(samples * kilobits * 125 // sample_rate + padding, samples, sample_rate)
 
 
 def _adts_frame_bytes(head: bytes) -> int:
@@ -69,6 +102,21 @@ def _adts_frame_bytes(head: bytes) -> int:
 def is_xing_frame(head: bytes) -> bool:
     """Whether this is what encoders put before an MP3's first frame: LAME's Xing or Info tag."""
     return _xing_offset(head) > 0
+
+
+def promised_seconds(head: bytes) -> float | None:
+    """How much sound an MP3's Xing tag says that there is, less what LAME's part of it calls delay
+    and padding; None without one. http://gabriel.mp3-tech.org/mp3infotag.html
+    """
+    at, frame = _xing_offset(head), _mpeg_frame(head)
+    flags = int.from_bytes(head[at + 4 : at + 8], "big")
+    frames = int.from_bytes(head[at + 8 : at + 12], "big")
+    if not at or not frame or not flags & 1 or not frames:
+        return None
+    optional = 4, 4, 100, 4  # bytes of: frames, bytes, table of contents, quality
+    lame = at + 8 + sum(size for bit, size in enumerate(optional) if flags >> bit & 1)
+    cut = int.from_bytes(head[lame + 21 : lame + 24], "big")
+    return (frames * frame.samples - (cut >> 12) - (cut & 0xFFF)) / frame.sample_rate
 
 
 def for_a_pipe(head: bytes) -> bytes:
@@ -87,7 +135,7 @@ def for_a_pipe(head: bytes) -> bytes:
 
 def _xing_offset(head: bytes) -> int:
     """Where the Xing tag begins in the frame that `head` begins with; 0 if there is none."""
-    if not _mpeg_frame_bytes(head):
+    if not _mpeg_frame(head):
         return 0
     mpeg1, mono = head[1] >> 3 & 3 == 3, head[3] >> 6 == 3
     side_information = (17 if mono else 32) if mpeg1 else (9 if mono else 17)

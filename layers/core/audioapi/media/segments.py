@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audioapi.media import mpeg, wav
+from audioapi.media import flac, mpeg, ogg, wav
 from audioapi.media.errors import NotAudioError
 from audioapi.media.sniff import (
     HEAD_BYTES,
@@ -23,12 +23,9 @@ from audioapi.media.sniff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
 _LONGEST_HEADER = 1024 * 1024
-_PLACEHOLDER = 0x7FFF_0000
-"""From here on sizes are made up: by sox and arecord, for one, when they write to a pipe."""
-
 
 _ENCODINGS = {
     (wav.PCM, 1): "u8",
@@ -62,11 +59,15 @@ class Pcm:
 class Segment:
     """One file or one run of samples. `data` has to be read before the next segment is asked for.
 
-    Of a WAV with plain samples it's these alone, without header, in whole frames.
+    Of a WAV with plain samples it's these alone, without header, in whole frames. `promised` is
+    how many seconds of sound the file says that it has, where it does. Neighbours whose `lineage`
+    is the same, and not None, may be decoded as one.
     """
 
     kind: Container | Pcm
     data: Iterator[bytes]
+    promised: float | None = None
+    lineage: Hashable = None
 
     @property
     def name(self) -> str:
@@ -74,13 +75,16 @@ class Segment:
 
 
 class Lookahead:
-    """A stream of chunks that can be looked into, and knows where chunks begin."""
+    """A stream of chunks that can be looked into, and knows where chunks begin; `position` counts
+    the bytes that were taken from it.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._ahead: deque[bytes] = deque()
         self._size = 0
         self.at_chunk = True
+        self.position = 0
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, which stay; fewer at the end of the stream."""
@@ -105,6 +109,7 @@ class Lookahead:
         if not self.at_chunk:
             self._ahead.appendleft(chunk[len(taken) :])
         self._size -= len(taken)
+        self.position += len(taken)
         return taken
 
     def run(self, limit: int | None = None, *, sure: int = 1) -> Iterator[bytes]:
@@ -129,24 +134,40 @@ def split(
     """The segments of a stream, in order.
 
     `declared` is what bytes are taken for that don't tell. Raises NotAudioError if the stream
-    begins with something well known that is no audio; later on such bytes are left out, and
-    `warn` is told.
+    begins with something well known that is no audio; later on such bytes are left out. `warn`
+    is told of this and of what is missing, and at which byte of the stream.
     """
     source = Lookahead(chunks)
+
+    def told(text: str) -> None:
+        warn(f"At byte {source.position}: {text}")
+
     first = True
-    while head := source.peek(HEAD_BYTES):
+    while source.peek(1):
+        tagged = _skip_tags(source)
+        head = source.peek(HEAD_BYTES)
         kind = sniff(head)
         other = None if kind else not_audio(head)
         if other and first:
             raise NotAudioError(f"The stream is no audio: it starts with {other}")
-        if kind or (source.at_chunk and not other):
-            segment = _segment(source, head, kind or declared, warn)
+        if kind or tagged or (source.at_chunk and not other):
+            fallback = Container.MP3 if tagged else declared
+            segment = _segment(source, head, kind or fallback, told)
             yield segment
             _discard(segment.data)
         else:
             left_out = _discard(source.run())
-            warn(f"{left_out} bytes were left out: {other or 'no audio, behind the end of a WAV'}")
+            told(f"{left_out} bytes were left out: {other or 'no audio, behind the end of a WAV'}")
         first = False
+
+
+def _skip_tags(source: Lookahead) -> bool:
+    """Passes over the ID3 tags that a file begins with, which are no sound and may be long."""
+    tagged = False
+    while tag_bytes := mpeg.id3_bytes(source.peek(START_BYTES)):
+        _discard(source.run(tag_bytes, sure=tag_bytes))
+        tagged = True
+    return tagged
 
 
 def _segment(
@@ -155,13 +176,22 @@ def _segment(
     if kind is Container.WAV:
         return _wav(source, warn)
     if isinstance(kind, Pcm):
-        return Segment(kind, _whole_frames(source.run(), kind.frame_bytes, warn))
-    return Segment(kind, _untagged(source, mpeg.id3_bytes(head)))
+        return _samples(kind, source.run(), warn)
+    if kind is Container.MP3:
+        return Segment(kind, _mp3(source), mpeg.promised_seconds(head), mpeg.lineage(head))
+    data = source.run(sure=START_BYTES)
+    if kind is Container.ADTS:
+        return Segment(kind, data, lineage=mpeg.lineage(head))
+    if kind is Container.FLAC:
+        return Segment(kind, data, flac.promised_seconds(head))
+    return Segment(kind, ogg.checked(data, warn) if kind is Container.OGG else data)
 
 
-def _untagged(source: Lookahead, tag_bytes: int) -> Iterator[bytes]:
-    """A file without the ID3 tag it begins with, which is no sound and may be long."""
-    _discard(source.run(tag_bytes, sure=tag_bytes))
+def _samples(kind: Pcm, data: Iterable[bytes], warn: Callable[[str], None]) -> Segment:
+    return Segment(kind, _whole_frames(data, kind.frame_bytes, warn), lineage=kind)
+
+
+def _mp3(source: Lookahead) -> Iterator[bytes]:
     yield mpeg.for_a_pipe(b"".join(source.run(START_BYTES, sure=START_BYTES)))
     yield from source.run(sure=0)
 
@@ -174,8 +204,7 @@ def _wav(source: Lookahead, warn: Callable[[str], None]) -> Segment:
     pcm = _plain(described)
     if pcm is None:
         return Segment(Container.WAV, _wav_bytes(source, described, warn, header=True))
-    samples = _wav_bytes(source, described, warn, header=False)
-    return Segment(pcm, _whole_frames(samples, described.frame_bytes, warn))
+    return _samples(pcm, _wav_bytes(source, described, warn, header=False), warn)
 
 
 def _wav_format(source: Lookahead) -> wav.WavFormat | None:
@@ -210,9 +239,9 @@ def _wav_bytes(
         yield piece
     if size is None:
         return
-    if passed < size < _PLACEHOLDER:
+    if passed < size:
         warn(f"A WAV ends early: its header promises {size} bytes of samples, {passed} came")
-    elif passed == size:
+    else:
         _skip_appended(source, described.appended_bytes, odd=bool(size % 2))
 
 

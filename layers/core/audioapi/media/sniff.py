@@ -14,6 +14,8 @@ With fewer bytes they say None rather than guess."""
 START_BYTES = 64
 """Enough for `starts_file`."""
 
+_BOX_HEADER = 8
+
 
 class Container(Enum):
     """Kinds of audio file. The value is the name of FFmpeg's demuxer."""
@@ -26,6 +28,8 @@ class Container(Enum):
     OGG = "ogg"
     MATROSKA = "matroska"
     MP4 = "mov"
+    FMP4 = "mp4"
+    """In fragments, each with its own index: the same demuxer by another of its names."""
     AIFF = "aiff"
     CAF = "caf"
     AMR = "amr"
@@ -70,8 +74,18 @@ def _by_magic(head: bytes) -> Container | None:
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return Container.AIFF
     if head[4:8] == b"ftyp":
-        return Container.MP4
+        return Container.FMP4 if _fragmented(head) else Container.MP4
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+
+
+def _fragmented(head: bytes) -> bool:
+    """Whether an MP4's first boxes announce fragments (ISO/IEC 14496-12 §8.8.1)."""
+    at = 0
+    while (size := int.from_bytes(head[at : at + 4], "big")) >= _BOX_HEADER:
+        if head[at + 4 : at + 8] == b"moov":
+            return b"mvex" in head[at : at + size]
+        at += size
+    return False
 
 
 def _by_frames(head: bytes) -> Container | None:

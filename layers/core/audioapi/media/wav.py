@@ -23,6 +23,9 @@ _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_BYTES = 40
 
 _UNKNOWN = 0xFFFF_FFFF
+_MADE_UP = (range(1), range(0x7FFF_0000, 0x8000_0000), range(0xFFFF_0000, 0x1_0000_0000))
+"""Sizes in files that were written to a pipe: nothing, what the writer has room for in an int, as
+sox and arecord have it, and as much as fits, less a header or not, as FFmpeg and browsers do."""
 _SAMPLE_BYTES = 2
 _NAME = re.compile(rb"[ -~]{4}")
 _CHUNK = struct.Struct("<4sI")
@@ -105,8 +108,8 @@ def _chunks(head: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _known(size: int) -> int:
-    """0 for the two ways in which a file that was written to a pipe says that it doesn't know."""
-    return 0 if size == _UNKNOWN else size
+    """0 if its writer didn't know it either."""
+    return 0 if any(size in sizes for sizes in _MADE_UP) else size
 
 
 def _format(fmt: bytes, data_offset: int, data_bytes: int, file_bytes: int) -> WavFormat | None:
