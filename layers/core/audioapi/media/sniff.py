@@ -64,7 +64,8 @@ _MAGIC = (
     (b"\x1a\x45\xdf\xa3", Container.MATROSKA),
     (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", Container.W64),
     (b"caff\x00\x01", Container.CAF),
-    (b"#!AMR", Container.AMR),
+    (b"#!AMR\n", Container.AMR),
+    (b"#!AMR-WB\n", Container.AMR),
 )
 
 
