@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audioapi.media import wav
-from audioapi.media.sniff import HEAD_BYTES, Container, sniff
 from tests import audio
 from tests.integration.media.session import Session
 
@@ -20,43 +19,6 @@ OPUS = ("-c:a", "libopus")
 MP3 = ("mp3", "-b:a", "64k")
 ID3 = b"ID3\x03\x00\x00\x00\x00\x10\x00" + bytes(2048)
 ID3V1 = b"TAGa title".ljust(128, b"\x00")
-
-
-@pytest.mark.parametrize(
-    ("kind", "container", "options"),
-    [
-        (Container.W64, "w64", ()),
-        (Container.MP3, "mp3", ()),
-        (Container.ADTS, "adts", ()),
-        (Container.FLAC, "flac", ()),
-        (Container.OGG, "ogg", OPUS),
-        (Container.OGG, "ogg", ("-c:a", "libvorbis")),
-        (Container.MATROSKA, "webm", OPUS),
-        (Container.MP4, "mp4", ()),
-        (Container.FMP4, "mp4", ("-movflags", "frag_keyframe+empty_moov")),
-        (Container.MP4, "mp4", ("-c:a", "alac")),
-        (Container.AIFF, "aiff", ()),
-        (Container.CAF, "caf", ()),
-        (Container.WAV, "wav", ("-c:a", "adpcm_ms")),
-        (Container.WAV, "wav", ("-ac", "6")),
-    ],
-)
-def test_chunks_decode_to_the_samples_of_the_file(
-    kind: Container, container: str, options: tuple[str, ...], real_ffmpeg: Path, tmp_path: Path
-) -> None:
-    file = audio.encoded(container, *options)
-    assert sniff(file[:HEAD_BYTES]) is kind
-    session = Session(audio.chunks(file, 4096))
-    assert session.samples == decoded_from_disk(real_ffmpeg, kind, file, tmp_path)
-    assert session.report.samples == pytest.approx(44100, abs=2500)
-    assert session.report.warnings == []
-
-
-def decoded_from_disk(real_ffmpeg: Path, kind: Container, file: bytes, folder: Path) -> bytes:
-    (folder / "file").write_bytes(file)
-    command = [str(real_ffmpeg), "-v", "error", "-f", kind.value, "-i", str(folder / "file")]
-    output = ["-f", "s16le", "-ar", "44100", "-ac", "1", "pipe:1"]
-    return subprocess.run([*command, *output], capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"])
@@ -98,13 +60,6 @@ def test_an_mp3_joined_in_the_middle_is_found_again() -> None:
     whole = audio.encoded(*MP3, seconds=2.0)
     session = Session(audio.chunks(whole[5001:], 1000), declared="mp3")
     assert session.report.samples == pytest.approx(2 * 44100 * (1 - 5001 / len(whole)), abs=4000)
-
-
-def test_mp3s_one_after_another_add_up() -> None:
-    whole = audio.encoded(*MP3)
-    session = Session([*audio.chunks(whole, 777), *audio.chunks(whole, 777)])
-    assert session.samples == 2 * Session([whole]).samples
-    assert session.report.segments == 2
 
 
 @pytest.mark.parametrize("data_bytes", [4 * 1024**3, 33 * 1024**3])

@@ -151,7 +151,7 @@ def split(
         if other and first:
             raise NotAudioError(f"The stream is no audio: it starts with {other}")
         if kind or tagged or (source.at_chunk and not other):
-            fallback = Container.MP3 if tagged else declared
+            fallback = Container.MP3 if tagged and isinstance(declared, Pcm) else declared
             segment = _segment(source, head, kind or fallback, told)
             yield segment
             _discard(segment.data)

@@ -1,0 +1,174 @@
+"""Each case of the corpus gives what its manifest says, and the hostile ones nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import imageio_ffmpeg  # type: ignore[import-untyped]
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioapi.media import assemble
+from tests import audio
+from tests.corpus import HOSTILE, RECORDINGS, Case, containers, reference
+from tests.corpus.__main__ import describe
+from tests.integration.media.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(60)
+
+FRAME = 24_000  # what a client sends at once
+STRICT = assemble.Limits(
+    audio_seconds=60,
+    cpu_seconds=10,
+    stall_seconds=10,
+    memory_bytes=256 * 1024**2,
+    disk_bytes=10 * 1024**2,
+)
+
+
+def session(case: Case, chunks: list[bytes], limits: assemble.Limits | None = None) -> Session:
+    return Session(
+        chunks,
+        declared=case.declared,
+        rate=case.sample_rate,
+        channels=case.channels,
+        limits=limits,
+    )
+
+
+def seconds(made: Session, case: Case) -> float:
+    return made.report.samples / case.sample_rate
+
+
+def cut(parts: list[bytes], size: int) -> list[bytes]:
+    return [chunk for part in parts for chunk in audio.chunks(part, size)]
+
+
+def named(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids=attrgetter("name"))
+
+
+@named(RECORDINGS)
+def test_a_recording_gives_the_samples_of_its_files(case: Case) -> None:
+    for chunks in (case.sent(), cut(case.sent(), FRAME), cut(case.sent(), 999)):
+        made = session(case, chunks)
+        assert made.samples == reference.samples(case)
+        assert made.report.warnings == []
+    assert seconds(made, case) == pytest.approx(case.seconds, abs=case.within)
+
+
+@st.composite
+def cuts(draw: st.DrawFn, part: bytes) -> list[bytes]:
+    """A part cut anywhere, with a liking for its beginning, where the headers are."""
+    places = st.integers(0, len(part)) | st.integers(0, min(len(part), 200))
+    at = sorted(draw(st.lists(places, max_size=5)))
+    return [part[a:b] for a, b in itertools.pairwise([0, *at, len(part)])]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(RECORDINGS), st.data())
+def test_a_recording_cut_anywhere_is_the_same(case: Case, data: st.DataObject) -> None:
+    chunks = [chunk for part in case.sent() for chunk in data.draw(cuts(part))]
+    made = session(case, chunks)
+    assert made.samples == reference.samples(case)
+    assert made.report.warnings == []
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording that nobody may hear, with a title that nobody may read."""
+    path = tmp_path_factory.mktemp("private") / "secret.wav"
+    title = containers.chunk(b"LIST", b"INFOINAM" + SECRET_TITLE)
+    path.write_bytes(audio.wav(SECRET_SAMPLES, rate=44100, channels=1) + title)
+    return path
+
+
+SECRET_SAMPLES = random.Random(1).randbytes(44100)
+SECRET_TITLE = b"the launch codes"
+
+
+def leaks(made: bytes) -> bool:
+    return SECRET_SAMPLES[1000:1032] in made or SECRET_TITLE in made
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No process, no open file, no file."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    this = psutil.Process()
+    children, files = set(this.children()), this.num_fds()
+    yield
+    assert set(this.children()) <= children
+    assert this.num_fds() <= files
+    assert [*tmp_path.iterdir()] == []
+
+
+@named([case for case in HOSTILE if case.refused])
+def test_what_is_no_recording_is_refused_with_the_reason(case: Case, secret: Path) -> None:
+    with pytest.raises(assemble.MediaError, match=case.refused) as refused:
+        session(case, cut(case.sent(str(secret)), FRAME), STRICT)
+    assert not leaks(str(refused.value).encode())
+
+
+@named([case for case in HOSTILE if not case.refused])
+def test_of_a_damaged_recording_comes_what_can_be_had_and_what_was_lost_is_told(
+    case: Case, secret: Path
+) -> None:
+    made = session(case, cut(case.sent(str(secret)), FRAME), STRICT)
+    assert seconds(made, case) == pytest.approx(case.seconds, abs=case.within)
+    if case.like:
+        assert made.samples == reference.samples(case)
+    assert len(made.report.warnings) == len(case.warnings)
+    for warning, expected in zip(made.report.warnings, case.warnings, strict=True):
+        assert re.search(expected, warning)
+        assert not leaks(warning.encode())
+    assert not leaks(made.samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "trusting"),
+    [
+        ("hls-as-mp3", ("-f", "hls", "-allowed_extensions", "ALL", "-extension_picky", "0")),
+        ("ffconcat-as-mp3", ("-f", "concat", "-safe", "0")),
+        ("dash-as-mp3", ("-f", "dash", "-allowed_extensions", "ALL")),
+        ("mov-with-its-sound-elsewhere", ("-enable_drefs", "1", "-use_absolute_path", "1")),
+    ],
+)
+def test_ffmpeg_would_read_the_secret_if_it_were_let(
+    name: str, trusting: tuple[str, ...], secret: Path, tmp_path: Path
+) -> None:
+    """Else the tests above would prove nothing."""
+    [case] = [case for case in HOSTILE if case.name == name]
+    [part] = case.sent(str(secret))
+    bait = tmp_path / "bait.mp3"
+    bait.write_bytes(part)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *trusting, "-i", str(bait)]
+    output = ["-f", "s16le", "-ar", "44100", "-ac", "1", "pipe:1"]
+    assert leaks(subprocess.run([*command, *output], capture_output=True, check=True).stdout)
+    bait.unlink()
+
+
+def test_the_corpus_is_made_the_same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("corpus")
+    subprocess.run([sys.executable, "-m", "tests.corpus", str(folder)], check=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    secret = str(folder / "secret.wav")
+    assert manifest == json.loads(json.dumps(describe(secret)))
+    first = manifest["recordings"][0]
+    assert (folder / "recordings" / first["name"] / "000").stat().st_size == (
+        first["parts"][0]["bytes"]
+    )
