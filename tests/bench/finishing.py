@@ -1,0 +1,231 @@
+"""What the end of a session costs, over the least that could be done with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from local import ffmpeg
+from tests.audio import pcm
+from tests.bench.bench import ROOT, Bench, Measurement
+from tests.bench.results import Figure, Target, at_most
+from tests.bench.services import provisioned
+from tests.bench.timing import interleaved, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import Self
+
+
+@dataclass(frozen=True)
+class Length:
+    name: str
+    seconds: int
+    rate: int
+    rounds: int
+    target: Target | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} at {self.rate / 1000:g} kHz"
+
+
+_SHORT = Length("1 minute", 60, 16000, 5)
+_LENGTHS = (
+    _SHORT,
+    Length("1 hour", 3600, 16000, 5, at_most(1.5)),
+    Length("1 hour", 3600, 44100, 5, at_most(1.5)),
+    Length("6 hours", 6 * 3600, 16000, 3),
+)
+_QUICK = (Length("2 seconds", 2, 16000, 1), Length("1 minute", 60, 16000, 1))
+_THROUGH_MOTO = 3600
+"""Seconds of the longest session that is finished through moto too: chunk by chunk takes long."""
+
+
+class Worker:
+    """A jobs worker in a process of its own, as `tests.bench.worker` says."""
+
+    def __init__(self, environment: Mapping[str, str], objects: Path | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.worker", *([objects] if objects else [])],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for the bench, which then ends this
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def do(self, what: str, **order: Any) -> dict[str, Any]:
+        stdin = cast("IO[str]", self._process.stdin)
+        stdin.write(json.dumps({"do": what, **order}) + "\n")
+        stdin.flush()
+        answer = cast("IO[str]", self._process.stdout).readline()
+        if not answer:
+            raise RuntimeError(f"The worker ended, with {self._process.wait()}")
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that waits to be finished, and its samples in a file."""
+
+    length: Length
+    pcm: Path
+    item: dict[str, Any]
+
+    def finish(self, worker: Worker) -> dict[str, Any]:
+        result = worker.do("finish", session=self.item)
+        if result["error"] or result["duration_seconds"] != self.length.seconds:
+            raise ValueError(f"{self.length.label} became {result}")
+        return result
+
+    def plain_pass(self) -> float:
+        """Seconds of the least there is to do: FFmpeg reads samples and writes a WAV."""
+        made = self.pcm.with_suffix(".wav")
+        reads = ("-f", "s16le", "-ar", str(self.length.rate), "-ac", "1", "-i", self.pcm)
+        command = [ffmpeg.find(), "-nostdin", "-v", "error", *reads, made]
+        seconds = timed(partial(subprocess.run, command, check=True))
+        made.unlink()
+        return seconds
+
+
+def _measure(bench: Bench) -> Iterator[Figure]:
+    lengths = _QUICK if bench.quick else _LENGTHS
+    folder = bench.folder / "finishing"
+    folder.mkdir()
+    peaks: dict[Length, float] = {}
+    with provisioned(folder / "services") as environment:
+        for length in lengths:
+            yield _in_folder(bench, environment, folder, length, peaks)
+        for shorter in lengths[:-1]:
+            if shorter.rate == lengths[-1].rate:
+                yield _memory(peaks, shorter, lengths[-1])
+        for length in lengths:
+            if length.seconds <= _THROUGH_MOTO and length.rate == _SHORT.rate:
+                yield _through_moto(bench, environment, folder, length)
+    shutil.rmtree(folder)
+
+
+def _in_folder(
+    bench: Bench,
+    environment: Mapping[str, str],
+    folder: Path,
+    length: Length,
+    peaks: dict[Length, float],
+) -> Figure:
+    objects = folder / "objects"
+    with _session(bench, environment, folder, length, objects) as session:
+        taken, peaks[length] = _side_by_side(bench, environment, session, objects)
+    shutil.rmtree(objects)
+    return Figure(
+        f"finishing {length.label} over a plain FFmpeg pass",
+        taken["finish"] / taken["plain"],
+        target=length.target,
+        seen={
+            "finish, s": taken["finish"],
+            "plain pass, s": taken["plain"],
+            "chunks": session.item["total_chunks"],
+            "of them folded": _folded(session),
+        },
+    )
+
+
+def _through_moto(
+    bench: Bench, environment: Mapping[str, str], folder: Path, length: Length
+) -> Figure:
+    with _session(bench, environment, folder, length, None) as session:
+        taken, _ = _side_by_side(bench, environment, session, None)
+    return Figure(
+        f"the same through moto's S3, {length.label}",
+        taken["finish"] / taken["plain"],
+        seen={"finish, s": taken["finish"], "plain pass, s": taken["plain"]},
+    )
+
+
+def _memory(peaks: Mapping[Length, float], short: Length, long: Length) -> Figure:
+    return Figure(
+        f"the worker's peak memory, {long.name} over {short.name}",
+        peaks[long] / peaks[short],
+        seen={f"{short.name}, MB": peaks[short], f"{long.name}, MB": peaks[long]},
+    )
+
+
+@contextmanager
+def _session(
+    bench: Bench,
+    environment: Mapping[str, str],
+    folder: Path,
+    length: Length,
+    objects: Path | None,
+) -> Iterator[Session]:
+    """A session of that length, filled by a worker of its own, whose memory doesn't count."""
+    samples = folder / "samples.pcm"
+    second = pcm(rate=length.rate, channels=1, seconds=1.0)
+    with samples.open("wb") as file:
+        file.writelines(second for _ in range(length.seconds))
+    with (
+        bench.progress(f"filling a session of {length.label}", 1),
+        Worker(environment, objects) as worker,
+    ):
+        item = worker.do(
+            "fill", session_id=str(uuid.uuid4()), pcm=str(samples), sample_rate=length.rate
+        )
+    yield Session(length, samples, item)
+    samples.unlink()
+
+
+def _side_by_side(
+    bench: Bench, environment: Mapping[str, str], session: Session, objects: Path | None
+) -> tuple[dict[str, float], float]:
+    """Median seconds of finishing and of the plain pass, and the worker's peak memory in MB."""
+    rounds = session.length.rounds
+    with (
+        Worker(environment, objects) as worker,
+        bench.progress(f"finishing {session.length.label}", 2 * rounds) as done,
+    ):
+        results = [session.finish(worker)]  # makes its clients, as those of a warm function are
+        ways = {
+            "plain": session.plain_pass,
+            "finish": lambda: _seconds(session, worker, results),
+        }
+        return interleaved(ways, rounds, done), results[-1]["peak_mb"]
+
+
+def _seconds(session: Session, worker: Worker, results: list[dict[str, Any]]) -> float:
+    results.append(session.finish(worker))
+    return float(results[-1]["seconds"])
+
+
+def _folded(session: Session) -> int:
+    last = session.item["folded_to"]
+    return int(last) + 1 if last else 0
+
+
+MEASUREMENT = Measurement(
+    "finish",
+    "finishing a session over one plain ffmpeg pass, at 1 minute, 1 hour and 6 hours",
+    "The jobs worker's own code on PCM in chunks of 24,000 bytes, folded by its own fold jobs, "
+    "from its first look at the session to the news in the queue; the plain pass reads the same "
+    "samples from a file and writes a WAV to the same disk. S3 is a folder: its latency is "
+    "excluded, as is moto's, some 5 ms a call, that the figures through moto's S3 show. DynamoDB "
+    "and SQS are moto's in both. Memory is the process's without FFmpeg; a "
+    "minute doesn't fill its buffers, which are of a fixed size.",
+    _measure,
+)

@@ -1,0 +1,115 @@
+"""A jobs worker that does one thing after the other as it is told, and says how long it took.
+
+`python -m tests.bench.worker [FOLDER]` has the functions' environment, and keeps its objects in the
+folder if one is named. Orders come and results go as lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from audioapi import objects
+from audioapi.clock import now_ms
+from audioapi.streaming import chunks, store
+from audioapi.streaming.models import Session
+from local.processes import peak_memory
+from tests.bench import functions
+from tests.bench.directory import DirectoryS3
+from tests.bench.timing import timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_CHUNK_BYTES = 24_000
+_WRITERS = 8
+
+
+def main() -> None:
+    if folder := sys.argv[1:]:
+        in_folder = DirectoryS3(Path(folder[0]))
+        objects.client = cast("Any", lambda: in_folder)
+    jobs = functions.load("jobs_worker").WORK
+    orders: dict[str, Callable[..., dict[str, Any]]] = {"fill": fill, "finish": finish}
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(json.dumps(orders[order.pop("do")](jobs, **order)), flush=True)  # noqa: T201
+
+
+def fill(jobs: Any, session_id: str, pcm: str, sample_rate: int) -> dict[str, Any]:
+    """What a session of the samples in a file leaves before its close: chunks, its item, and what
+    the fold jobs made of them. Returns the item.
+    """
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        sizes = list(writers.map(lambda piece: _put(session_id, *piece), _pieces(Path(pcm))))
+    session = Session(
+        session_id=session_id,
+        sample_rate=sample_rate,
+        channels=1,
+        format="wav",
+        start_time=now_ms(),
+        last_activity=now_ms(),
+        expires_at=now_ms() + 24 * 3_600_000,
+        total_chunks=len(sizes),
+        bytes_received=sum(sizes),
+        numbered=True,
+        anonymous=True,
+    )
+    store.add_session(session, "bench")
+    jobs["fold_chunks"](session_id)
+    return _kept(session_id).model_dump(mode="json")
+
+
+def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
+    """Closes the session anew, and does the job that makes its file, which alone is timed."""
+    closing = Session.model_validate(session)
+    store.add_session(closing, "bench")
+    store.close(
+        closing.session_id,
+        closing_at=now_ms(),
+        expected_chunks=closing.total_chunks,
+        now=now_ms(),
+    )
+    seconds = timed(lambda: jobs["assemble_session"](closing.session_id))
+    finished = _kept(closing.session_id)
+    return {
+        "seconds": seconds,
+        "status": finished.status,
+        "error": finished.error,
+        "duration_seconds": finished.duration_seconds,
+        "peak_mb": _peak_mb(),
+    }
+
+
+def _put(session_id: str, seq: int, data: bytes) -> int:
+    chunks.put(session_id, data, seq=seq, order="")
+    return len(data)
+
+
+def _pieces(pcm: Path) -> Iterator[tuple[int, bytes]]:
+    with pcm.open("rb") as file:
+        seq = 0
+        while data := file.read(_CHUNK_BYTES):
+            yield seq, data
+            seq += 1
+
+
+def _kept(session_id: str) -> Session:
+    found = store.session(session_id)
+    assert found
+    return found
+
+
+def _peak_mb() -> int:
+    """Where the system tells no more, what it tells every process of itself: on macOS, in bytes."""
+    known = peak_memory(os.getpid())
+    return known or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
+
+
+if __name__ == "__main__":
+    main()
