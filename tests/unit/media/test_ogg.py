@@ -52,6 +52,13 @@ def test_pages_that_did_not_come_are_counted(kept: list[int], told: list[str]) -
     assert warnings(b"".join(PAGES[number] for number in kept)) == told
 
 
+def test_not_every_stream_is_followed() -> None:
+    begun = b"".join(page(0, FIRST, stream) for stream in range(1000))
+    pages = ogg._Pages()
+    pages.look_at(begun)
+    assert len(pages._expected) < 100
+
+
 def test_half_a_page_is_none() -> None:
     assert warnings(b"".join(PAGES)[:-1]) == [EARLY]
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _MAGIC = b"OggS"
 _HEADER = struct.Struct("<5xB8xII4xB")  # flags, stream, number, count of segments
 _FIRST, _LAST = 0x02, 0x04
+_MOST_STREAMS = 64  # of a file that has a stream in every page, the others are not followed
 
 
 def checked(data: Iterable[bytes], warn: Callable[[str], None]) -> Iterator[bytes]:
@@ -60,7 +61,7 @@ class _Pages:
         return end
 
     def _count(self, flags: int, stream: int, number: int) -> None:
-        if flags & _FIRST:
+        if flags & _FIRST and len(self._expected) < _MOST_STREAMS:
             self._expected[stream] = number
         if stream not in self._expected:
             return  # its header is damaged, or its first page is
