@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run test unit integration e2e demo check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run test unit integration e2e demo faults bench check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ test: $(READY)  ## Runs every test
 
 unit integration e2e: $(READY)  ## Runs the tests of one kind
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
+
+faults: $(READY)  ## Kills functions, workers and connections for two minutes under load: nothing is lost
+	FAULT_SECONDS=120 $(BIN)/pytest tests/e2e/test_faults.py
+
+bench: $(READY)  ## Measures streaming side by side, prints a table and keeps it as .bench/latest.json
+	$(BIN)/python -m tests.bench
 
 check: format lint types template  ## Checks format, lint, types and template, as CI does
 
