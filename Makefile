@@ -35,10 +35,10 @@ $(READY): requirements-dev.txt
 	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/serverless-audio.pth"
 	@touch $@
 
-run: $(READY)  ## Starts the whole stack on http://localhost:$(PORT) and streams a sample through it
+run: $(READY)  ## Starts the whole stack on port PORT (8000) and streams a sample through it
 	@exec $(BIN)/python -m local run --port $(PORT) $(if $(STRICT),--strict)
 
-demo: $(READY)  ## Streams FILE=... through a stack of its own, checks the WAV, and ends
+demo: $(READY)  ## Streams FILE through a stack of its own, checks the WAV, and ends
 	@exec $(BIN)/python -m local demo $(if $(FILE),"$(FILE)",local/samples/speech.wav)
 
 test: $(READY)  ## Runs every test
