@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", int, str)
 _MOST_ACK_EVERY = 1000
+_NOTED_EVERY = 500
 
 
 def connect(
@@ -126,9 +127,10 @@ def send_job(closing: Session) -> None:
 
 
 def next_seq(session: Session) -> int:
-    """The first chunk that has not arrived; what was found is kept, so nothing is listed twice."""
+    """The first chunk that has not arrived. What was found is kept now and then, so that no more
+    is listed again than fits one page of a listing."""
     found = chunks.contiguous(session)
-    if found > session.next_seq:
+    if found - session.next_seq >= _NOTED_EVERY:
         store.note_next_seq(session.session_id, found)
     return found
 
