@@ -128,7 +128,8 @@ def send_job(closing: Session) -> None:
 
 def next_seq(session: Session) -> int:
     """The first chunk that has not arrived. What was found is kept now and then, so that no more
-    is listed again than fits one page of a listing."""
+    is listed again than fits one page of a listing.
+    """
     found = chunks.contiguous(session)
     if found - session.next_seq >= _NOTED_EVERY:
         store.note_next_seq(session.session_id, found)
