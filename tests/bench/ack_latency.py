@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 4096
 _RATE = 16000
 _WINDOW = 16
+_READY_SECONDS = 120
 _EARLY = range(5, 15)
 """Numbers of a young session's chunks whose acknowledgement is timed: 10 is their middle."""
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    target, young_sessions = (200, 2) if bench.quick else (10_000, 20)
+    target, young_sessions = (200, 2) if bench.quick else (10_000, 40)
     early, late = asyncio.run(_latencies(bench, bench.stack, target, young_sessions))
     yield Figure(
         f"ack latency, chunk {target:,} over chunk 10",
@@ -46,32 +48,42 @@ async def _latencies(
     early: list[float] = []
     late: list[float] = []
     start = target - young_sessions * len(_EARLY) // 2
-    async with connected(stack, sample_rate=_RATE, api_key=stack.api_key) as old:
+    async with AsyncExitStack() as open_wires:
+        wires = [old := await _connect(stack, open_wires)]
         with bench.progress(f"{start:,} chunks, {_WINDOW} at a time", start) as done:
             await send_windowed(old, _DATA, range(start), window=_WINDOW, done=done)
-        with bench.progress(
-            "one at a time, in young sessions and the old one", young_sessions
-        ) as done:
-            for _ in range(young_sessions):
-                start = await _side_by_side(stack, old, start, early, late)
+        with bench.progress("one at a time, by turns in old and young", young_sessions) as done:
+            for seq in range(start, start + young_sessions * len(_EARLY), len(_EARLY)):
+                wires.append(young := await _connect(stack, open_wires))
+                await _by_turns(old, seq, late, young, early)
                 done()
-        await old.ask(CLOSE)
+        await _finish(wires)
     return early, late
 
 
-async def _side_by_side(
-    stack: Stack, old: Wire, seq: int, early: list[float], late: list[float]
-) -> int:
-    """A young session's chunks around the tenth and the old one's by turns; the next number."""
-    async with connected(stack, sample_rate=_RATE, api_key=stack.api_key) as young:
-        for warming_up in range(_EARLY.start):
-            await ack_seconds(young, _DATA, warming_up)
-        for count, number in enumerate(_EARLY):
-            turns = [(young, number, early), (old, seq + count, late)]
-            for wire, each, acks in turns if count % 2 else reversed(turns):
-                acks.append(await ack_seconds(wire, _DATA, each))
-        await young.ask(CLOSE)
-    return seq + len(_EARLY)
+async def _connect(stack: Stack, open_wires: AsyncExitStack) -> Wire:
+    wire = connected(stack, sample_rate=_RATE, api_key=stack.api_key)
+    return await open_wires.enter_async_context(wire)
+
+
+async def _by_turns(
+    old: Wire, start: int, late: list[float], young: Wire, early: list[float]
+) -> None:
+    """The young session's chunks around the tenth, and as many of the old one's from `start`."""
+    for warming_up in range(_EARLY.start):
+        await ack_seconds(young, _DATA, warming_up)
+    for count, number in enumerate(_EARLY):
+        turns = [(young, number, early), (old, start + count, late)]
+        for wire, seq, acks in turns if count % 2 else reversed(turns):
+            acks.append(await ack_seconds(wire, _DATA, seq))
+
+
+async def _finish(wires: list[Wire]) -> None:
+    """Until every file is made, so that none is in the way of what is measured next."""
+    for wire in wires:
+        await wire.ask(CLOSE)
+    for wire in wires:
+        await wire.receive(seconds=_READY_SECONDS)
 
 
 _DATA = pcm(rate=_RATE, channels=1, seconds=1.0)[:_CHUNK_BYTES]

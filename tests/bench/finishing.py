@@ -41,8 +41,8 @@ class Length:
 _SHORT = Length("1 minute", 60, 16000, 5)
 _LENGTHS = (
     _SHORT,
-    Length("1 hour", 3600, 16000, 5, at_most(1.5)),
-    Length("1 hour", 3600, 44100, 5, at_most(1.5)),
+    Length("1 hour", 3600, 16000, 7, at_most(1.5)),
+    Length("1 hour", 3600, 44100, 7, at_most(1.5)),
     Length("6 hours", 6 * 3600, 16000, 3),
 )
 _QUICK = (Length("2 seconds", 2, 16000, 1), Length("1 minute", 60, 16000, 1))

@@ -21,6 +21,7 @@ from local import clients
 from tests.audio import pcm
 from tests.bench import functions
 from tests.bench.bench import ROOT
+from tests.unit.audioapi.context import Context
 
 _CHUNK_BYTES = 24_000
 _RATE = 44100
@@ -52,13 +53,14 @@ class Session:
         event = self._event("stream_connect")
         query = {"sample_rate": str(_RATE), "ack_every": str(ack_every)}
         connect = functions.load("stream_connect").lambda_handler
-        _ok(connect({**event, "queryStringParameters": query}, functions.Context()))
+        _ok(connect({**event, "queryStringParameters": query}, Context()))
 
     def say(self, message: dict[str, Any]) -> bool:
         """Whether it was answered."""
         event = self._event("stream_message")
-        response = self._messages({**event, "body": json.dumps(message)}, functions.Context())
-        return "body" in _ok(response)
+        response = _ok(self._messages({**event, "body": json.dumps(message)}, Context()))
+        assert "error" not in json.loads(response.get("body", "{}")), response
+        return "body" in response
 
     def do_jobs(self) -> None:
         """Whatever is in the jobs queue, as SQS hands it over."""
@@ -71,7 +73,7 @@ class Session:
                     "body": message["Body"],
                     "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(now_ms())},
                 }
-                failures = self._jobs({"Records": [record]}, functions.Context())
+                failures = self._jobs({"Records": [record]}, Context())
                 assert not failures["batchItemFailures"]
                 self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
