@@ -13,6 +13,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,8 +77,10 @@ def journeys(draw: st.DrawFn) -> Journey:
     at = [draw(cuts(len(part))) for part in case.sent()]
     numbers = range(sum(map(len, at)) + len(at))
     again = draw(st.lists(st.sampled_from(numbers), max_size=4))
-    arrivals = draw(st.permutations([*numbers, *again]))
-    closes_before = draw(st.integers(0, len(arrivals)))
+    sent = [*numbers, *again]
+    delays = draw(st.lists(st.just(0) | st.integers(0, 9), min_size=len(sent), max_size=len(sent)))
+    arrivals = [number for _, number in sorted(zip(map(add, sent, delays), sent, strict=True))]
+    closes_before = draw(st.just(len(arrivals)) | st.integers(0, len(arrivals)))
     reconnects = draw(st.frozensets(st.integers(0, closes_before), max_size=3))
     return Journey(case, at, arrivals, reconnects, closes_before, draw(st.booleans()))
 
@@ -113,6 +116,7 @@ class Client:
                 greeting = self.connect(session_id=self.session_id)
                 if numbered:
                     assert greeting["next_seq"] == first_missing(arrivals[:position])
+            if position in {*self.journey.reconnects, self.journey.closes_before}:
                 work()
             if position == self.journey.closes_before:
                 self.close()
