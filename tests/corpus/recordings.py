@@ -231,6 +231,8 @@ RECORDINGS = [
     Case(name="ogg-opus-after-ogg-opus", parts=again(OGG, OGG), seconds=2.0),
     Case(name="ogg-vorbis", parts=one("ogg", "-c:a", "libvorbis"), seconds=1.0, within=LOSSY),
     Case(name="ogg-flac", parts=one("ogg", "-c:a", "flac"), seconds=1.0),
+    # Telephones': 50 frames at 4.75 kbit/s (RFC 4867 §5), of which no encoder at hand makes any
+    Case(name="amr", parts=lambda: [b"#!AMR\n" + (b"\x04" + bytes(12)) * 50], seconds=1.0),
     # Apple's
     Case(name="aiff", parts=one("aiff"), seconds=1.0),
     Case(name="caf", parts=one("caf"), seconds=1.0),
