@@ -39,6 +39,7 @@ TEMPLATE = ROOT / "template.yaml"
 PARAMETERS = Path(__file__).parent / "parameters.yaml"
 API_KEY = "dev-key"
 KEYS_TABLE = "API_KEYS_TABLE"
+DATABASE_SECRET = "database-url"  # noqa: S105 - its name; parameters.yaml has its ARN
 
 
 class PortTakenError(RuntimeError):
@@ -102,6 +103,7 @@ class LocalStack:
         stack = self._load(Deployment(gateway.url, aws.url))
         clients = connect(aws.url)
         await asyncio.to_thread(provision, stack.resources.values(), clients)
+        clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
         await asyncio.to_thread(seed, stack, environment(aws.url), postgres.url)
         await self._start_functions(up, stack, guard, aws.url)
         # Before the functions end, connections do, whose $disconnect is theirs.

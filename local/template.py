@@ -251,7 +251,8 @@ class Reader:
             if item.get("State") != "DISABLED":
                 yield self._schedule(item, item.get("Target"))
         for item in self._of("AWS::Events::Rule"):
-            if item.get("State") != "DISABLED":
+            # A rule with a pattern waits for events that no service here sends.
+            if item.get("State") != "DISABLED" and item.get("ScheduleExpression"):
                 yield from (self._schedule(item, target) for target in item.get("Targets", []))
 
     def _schedule(self, item: Declared, target: Mapping[str, Any]) -> model.Schedule:

@@ -16,7 +16,7 @@ GIVE_UP = {
 
 
 def mark_failed(message: dict[str, Any], _: jobs.Delivery) -> None:
-    GIVE_UP[message["type"]](message["session_id"])
+    GIVE_UP[message.pop("type")](**message)
 
 
 lambda_handler = jobs.handler(mark_failed, queue_url=settings.jobs_failed().jobs_failed_queue_url)

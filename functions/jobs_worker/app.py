@@ -16,7 +16,7 @@ WORK = {
 
 
 def work(message: dict[str, Any], _: jobs.Delivery) -> None:
-    WORK[message["type"]](message["session_id"])
+    WORK[message.pop("type")](**message)
 
 
 lambda_handler = jobs.handler(work, queue_url=settings.streaming().jobs_queue_url)

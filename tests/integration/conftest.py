@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from local.model import Stack
 
 ENDPOINT = "https://sqs.us-east-1.amazonaws.com"
-PARAMETERS = {"AllowAnonymousStreaming": "true", "CloseSettleSeconds": "0"}
+PARAMETERS = {
+    "AllowAnonymousStreaming": "true",
+    "CloseSettleSeconds": "0",
+    "DatabaseUrlSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-url",
+    "Transcriber": "none",
+}
 CACHED = (
     settings.identity,
     settings.streaming,
     settings.gateway,
+    settings.database,
+    settings.memories,
+    settings.processing,
+    settings.uploads,
+    settings.webhooks,
+    settings.idempotency,
+    settings.worker,
     settings.jobs_failed,
     settings.routes,
     tables.client,

@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 
-def resolver() -> APIGatewayHttpResolver:
-    """A resolver that answers every failure with a problem."""
+def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpResolver:
+    """A resolver that answers every failure with a problem, in its family's `dialect`."""
     app = APIGatewayHttpResolver(enable_validation=True)
 
     def known(error: problems.AudioApiError) -> Response[str]:
         logger.info("request refused", code=error.code, detail=error.detail)
-        return _response(app, error)
+        return _response(app, error, dialect)
 
     def malformed(error: RequestValidationError) -> Response[str]:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return known(problems.UnprocessableError(f"{field}: {first['msg']}", field=field))
+        return known(dialect.malformed(f"{field}: {first['msg']}", field=field))
 
     def unknown(_: Exception) -> Response[str]:
         logger.exception("request failed")
-        return _response(app, problems.INTERNAL)
+        return _response(app, problems.INTERNAL, dialect)
 
     app.exception_handler(problems.AudioApiError)(known)
     app.exception_handler(RequestValidationError)(malformed)
@@ -95,11 +95,15 @@ def _matches(route: str, path: str) -> bool:
     )
 
 
-def _response(app: APIGatewayHttpResolver, error: problems.AudioApiError) -> Response[str]:
+def _response(
+    app: APIGatewayHttpResolver,
+    error: problems.AudioApiError,
+    dialect: problems.Dialect = problems.STANDARD,
+) -> Response[str]:
     request_id = app.current_event.raw_event["requestContext"]["requestId"]
     return Response(
         status_code=int(error.status),
         content_type=problems.CONTENT_TYPE,
         headers=dict(error.headers),
-        body=json.dumps(problems.body(error, request_id)),
+        body=json.dumps(problems.body(error, request_id, dialect)),
     )

@@ -5,8 +5,12 @@ The one place that knows status codes. Domain code raises these exceptions and n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -68,6 +72,59 @@ class SessionNotFoundError(NotFoundError):
         super().__init__("Session not found", session_id=session_id)
 
 
+class MemoryNotFoundError(NotFoundError):
+    code = "MEMORY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Memory not found")
+
+
+class AudioNotFoundError(NotFoundError):
+    code = "AUDIO_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Audio not found")
+
+
+class TaskNotFoundError(NotFoundError):
+    code = "TASK_NOT_FOUND"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__("Task not found", task_id=task_id)
+
+
+class ConflictError(AudioApiError):
+    """It can't be done in the state that things are in."""
+
+    code = "CONFLICT"
+    status = HTTPStatus.CONFLICT
+
+
+class FileTooLargeError(AudioApiError):
+    """A file over MAX_FILE_SIZE_MB; 400 is what published clients know."""
+
+    code = "FILE_TOO_LARGE"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, limit_mb: int, *, field: str) -> None:
+        super().__init__(
+            f"{field}: more than MAX_FILE_SIZE_MB, which is {limit_mb}",
+            field=field,
+            max_file_size_mb=limit_mb,
+        )
+
+
+class UnavailableError(AudioApiError):
+    """Something that the answer needs is not there at the moment; trying again is worth it."""
+
+    code = "UNAVAILABLE"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
 class SessionRefusedError(InvalidRequestError):
     """A handshake for a session that can't be joined: 400, published clients' 1008."""
 
@@ -96,10 +153,25 @@ class MethodNotAllowedError(AudioApiError):
         self.headers = {"Allow": ", ".join(allowed)}  # RFC 9110 §15.5.6 requires it
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How a family's document wants its problems: what a malformed request raises, and which
+    members stand beside, or in place of, the standard ones.
+    """
+
+    malformed: Callable[..., InvalidRequestError] = UnprocessableError
+    members: Callable[[AudioApiError], Mapping[str, Any]] = lambda _: {}
+
+
+STANDARD = Dialect()
+MEMORIES = Dialect(
+    malformed=InvalidRequestError,
+    members=lambda error: {"error": {"code": error.code, "message": error.detail}},
+)
 INTERNAL = AudioApiError("Internal server error")
 
 
-def body(error: AudioApiError, request_id: str) -> dict[str, Any]:
+def body(error: AudioApiError, request_id: str, dialect: Dialect = STANDARD) -> dict[str, Any]:
     """The problem's JSON object. `error` and `detail` both hold the text, as published clients
     read one or the other.
     """
@@ -112,4 +184,5 @@ def body(error: AudioApiError, request_id: str) -> dict[str, Any]:
         "error": error.detail,
         "request_id": request_id,
         **error.members,
+        **dialect.members(error),
     }

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 SampleRate = Literal[8000, 16000, 22050, 44100, 48000, 96000]
 Channels = Literal[1, 2]
 AudioFormat = Literal["wav", "mp3", "flac", "aac"]
+Transcriber = Literal["pocketsphinx", "transcribe", "none"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -77,6 +78,60 @@ class GatewaySettings(Settings):
     websocket_endpoint: str
 
 
+class DatabaseSettings(Settings):
+    """The Secrets Manager secret that says where PostgreSQL is and who we are there."""
+
+    database_secret_arn: str
+
+
+class MemoriesSettings(Settings):
+    """Where memories' audio is, and how long one is."""
+
+    audio_bucket: str
+    window_seconds: Positive = 30
+
+
+class ProcessingSettings(Settings):
+    """Where recordings and the work's results are, and its limits."""
+
+    audio_bucket: str
+    tasks_table: str
+    jobs_queue_url: str
+    max_file_size_mb: Positive = 500
+    task_retention_days: Positive = 30
+    transcriber: Transcriber = "pocketsphinx"
+    transcript_language: str = "en-US"
+    ffmpeg_loglevel: str = "error"
+
+
+class UploadSettings(Settings):
+    """Where direct uploads are kept track of, and how large they may be."""
+
+    audio_bucket: str
+    uploads_table: str
+    max_file_size_mb: Positive = 500
+
+
+class WebhookSettings(Settings):
+    """Where webhooks and their deliveries are, and whether they may go to private addresses."""
+
+    webhooks_table: str
+    webhooks_queue_url: str
+    allow_private_webhooks: bool = False
+
+
+class IdempotencySettings(Settings):
+    """Where answers to requests with an Idempotency-Key are kept."""
+
+    idempotency_table: str
+
+
+class WorkerSettings(Settings):
+    """What the worker's machine has."""
+
+    worker_storage_mb: Positive = 512
+
+
 class JobsFailedSettings(Settings):
     """The dead-letter queue of the jobs."""
 
@@ -102,6 +157,41 @@ def streaming() -> StreamingSettings:
 @cache
 def gateway() -> GatewaySettings:
     return GatewaySettings.read()
+
+
+@cache
+def database() -> DatabaseSettings:
+    return DatabaseSettings.read()
+
+
+@cache
+def memories() -> MemoriesSettings:
+    return MemoriesSettings.read()
+
+
+@cache
+def processing() -> ProcessingSettings:
+    return ProcessingSettings.read()
+
+
+@cache
+def uploads() -> UploadSettings:
+    return UploadSettings.read()
+
+
+@cache
+def webhooks() -> WebhookSettings:
+    return WebhookSettings.read()
+
+
+@cache
+def idempotency() -> IdempotencySettings:
+    return IdempotencySettings.read()
+
+
+@cache
+def worker() -> WorkerSettings:
+    return WorkerSettings.read()
 
 
 @cache

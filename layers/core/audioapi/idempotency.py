@@ -1,0 +1,89 @@
+"""`Idempotency-Key`: a request that is sent again is answered again, and not carried out twice.
+
+As the IETF draft has it: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from audioapi import settings, tables
+from audioapi.problems import ConflictError, InvalidRequestError, UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    from audioapi.identity import Principal
+
+KEPT_SECONDS = 24 * 3600
+_KEY = re.compile(r"[!-~]{1,255}")
+_RETRY_AFTER = "1"
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+def once(
+    app: APIGatewayHttpResolver,
+    caller: Principal,
+    work: Callable[[], Answer],
+    answer: type[Answer],
+) -> Answer:
+    """What `work` returns; for a request of the same caller with the same key within a day, what
+    it returned then. A failure is not kept: the next request with the key tries again.
+
+    Raises ConflictError while the first one is being carried out, and UnprocessableError for a key
+    that came with another request.
+    """
+    event = app.current_event
+    key = event.headers.get("idempotency-key")
+    if key is None:
+        return work()
+    if not _KEY.fullmatch(key):
+        raise InvalidRequestError(
+            "Idempotency-Key must be 1 to 255 visible ASCII characters", field="Idempotency-Key"
+        )
+    # 200 ms of imports that only callers with a key pay for
+    from aws_lambda_powertools.utilities import idempotency as powertools  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import (  # noqa: PLC0415
+        PydanticSerializer,
+    )
+
+    @powertools.idempotent_function(  # type: ignore[untyped-decorator]  # Powertools' own
+        data_keyword_argument="request",
+        persistence_store=powertools.DynamoDBPersistenceLayer(
+            table_name=settings.idempotency().idempotency_table, boto3_client=tables.client()
+        ),
+        config=powertools.IdempotencyConfig(
+            event_key_jmespath="identity",
+            payload_validation_jmespath="payload",
+            expires_after_seconds=KEPT_SECONDS,
+            hash_function="sha256",
+            lambda_context=app.lambda_context,
+        ),
+        output_serializer=PydanticSerializer(answer),
+        key_prefix="answer",
+    )
+    def perform(*, request: object) -> Answer:  # noqa: ARG001 — what the key is made of
+        return work()
+
+    request = {
+        "identity": [caller.organization_id, caller.user_id, event.http_method, event.path, key],
+        "payload": [event.query_string_parameters, event.body],
+    }
+    try:
+        answered: Answer = perform(request=request)
+    except exceptions.IdempotencyAlreadyInProgressError as error:
+        conflict = ConflictError("The first request with this Idempotency-Key is not done yet")
+        conflict.headers = {"Retry-After": _RETRY_AFTER}
+        raise conflict from error
+    except exceptions.IdempotencyValidationError as error:
+        raise UnprocessableError(
+            "Idempotency-Key was used with another request", field="Idempotency-Key"
+        ) from error
+    return answered
