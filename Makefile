@@ -48,7 +48,7 @@ unit integration e2e: $(READY)  ## Runs the tests of one kind
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
 
 faults: $(READY)  ## Kills functions, workers and connections for two minutes under load: nothing is lost
-	FAULT_SECONDS=120 $(BIN)/pytest tests/e2e/test_faults.py
+	FAULT_SECONDS=120 $(BIN)/pytest -s tests/e2e/test_faults.py
 
 bench: $(READY)  ## Measures streaming side by side, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench
@@ -89,4 +89,4 @@ lock: $(READY)  ## Pins requirements-dev.txt anew from requirements-dev.in
 	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
 
 clean:  ## Removes what was made: environment, builds, local state
-	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis layers/ffmpeg/.build
+	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench layers/ffmpeg/.build
