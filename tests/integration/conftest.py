@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from moto import mock_aws
 
-from audioapi import identity, objects, queues, settings, tables
+from audioapi import database, identity, migrations, objects, queues, settings, tables
 from audioapi.streaming import notices, store
 from local import clients, ffmpeg, provision, template
+from local.guard import Guard
+from local.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +71,25 @@ def forget() -> None:
     """Settings and clients are made once an environment; each test is a new one."""
     for cached in CACHED:
         cached.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of the tests' own, migrated to the newest revision."""
+    home = tmp_path_factory.mktemp("postgres")
+    with Guard(home / "stack.json") as guard:
+        server = Postgres(home, home / "postgres.log", guard)
+        server.start()
+        migrations.upgrade(server.url)
+        yield server.url
+        database.engine(server.url).dispose()
+        server.stop()
+
+
+@pytest.fixture
+def database_secret(stack: Stack, database_url: str) -> None:
+    """Lets the functions of `stack` find the PostgreSQL."""
+    clients.connect(None).secrets.create_secret(Name="database-url", SecretString=database_url)
 
 
 @pytest.fixture(autouse=True)
