@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from audio_client import AudioClientError
 from local import sample
 from local.aws import AwsError
-from local.console import LogHandler, Screen, addresses, session, verdict
+from local.console import (
+    LogHandler,
+    Screen,
+    addresses,
+    memory,
+    session,
+    session_links,
+    verdict,
+)
 from local.intrinsics import TemplateError
 from local.postgres import PostgresError
 from local.stack import TEMPLATE, LocalStack, Options, PortTakenError, SeedError
@@ -195,21 +203,27 @@ async def show_sample(address: Address, screen: Screen) -> None:
     except AudioClientError as error:
         screen.problem(f"The sample did not come through: {error}")
     else:
-        screen.table(f"Streamed {SAMPLE.name}", session(recording, address))
+        told = session(recording, address) | session_links(recording, address)
+        screen.table(f"Streamed {SAMPLE.name}", told)
 
 
 async def prove(file: Path, address: Address, folder: Path, screen: Screen) -> int:
-    result = folder / "result.wav"
+    result, window = folder / "result.wav", folder / "window.wav"
     try:
         with screen.progress(file) as show:
             recording = await sample.stream(file, address, show)
-        await sample.fetch(recording, result)
+        await sample.fetch(recording.download_url, result)
         checked = await asyncio.to_thread(sample.check, file, result, recording.duration)
+        with screen.busy("Waiting for its memories and its transcript"):
+            played = await sample.remembered(recording, address)
+        await sample.fetch(played.presigned_url, window)
+        heard = await asyncio.to_thread(sample.check_window, result, window, played.duration)
     except (AudioClientError, OSError, sample.CheckError) as error:
         screen.problem(f"Failed: {error}")
         return FAILED
     screen.table(f"Streamed {file.name}", session(recording, address))
-    screen.line(f"\n{verdict(checked, file)}", "bold green")
+    screen.table("Played back", memory(played))
+    screen.line(f"\n{verdict(checked, heard, file.name)}", "bold green")
     return OK
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from audio_client import Progress as Sent
-    from local.sample import Checked, Recording
+    from local.sample import Checked, Memory, Recording
     from local.state import Address
 
 
@@ -119,18 +119,38 @@ def addresses(address: Address, state: Path) -> dict[str, str]:
 
 
 def session(recording: Recording, address: Address) -> dict[str, str]:
-    info = f"{address.url}/api/audio/sessions/{recording.session_id}"
     return {
         "Session": recording.session_id,
         "Duration": f"{recording.duration:.2f} s",
         "File": f"s3://{address.bucket}/{recording.file_path}",
-        "Download": recording.download_url,
-        "Ask for it": f"curl -H 'x-api-key: {address.api_key}' {info}",
     }
 
 
-def verdict(checked: Checked, file: Path) -> str:
+def session_links(recording: Recording, address: Address) -> dict[str, str]:
+    """What a stack that goes on can be asked for."""
+    key = f"-H 'x-api-key: {address.api_key}'"
+    return {
+        "Download": recording.download_url,
+        "Ask for it": f"curl {key} {address.url}/api/audio/sessions/{recording.session_id}",
+        "Its results": f"curl {key} {address.url}/get_audio_task/{recording.session_id}",
+        "As memories": f"curl {key} {address.url}/memories",
+    }
+
+
+def memory(played: Memory) -> dict[str, str]:
+    return {
+        "Memory": played.memory_id,
+        "First window": f"{played.duration:.2f} s",
+        "Transcript": played.transcript or "(no speech was found)",
+    }
+
+
+def verdict(file: Checked, window: Checked, name: str) -> str:
+    return f"Passed. File: {_compared(file, name)}. Memory: {_compared(window, 'the file')}."
+
+
+def _compared(checked: Checked, other: str) -> str:
     frames = f"{checked.frames:,} samples"
-    if checked.compared:
-        return f"Passed: {frames}, each equal to {file.name}'s."
-    return f"Passed: {frames}, as long as the session says."
+    return (
+        f"{frames}, each equal to {other}'s" if checked.compared else f"{frames}, as long as told"
+    )

@@ -1,14 +1,18 @@
-"""A file's way through a running stack: streamed in, made into one WAV, fetched and compared."""
+"""A file's way through a running stack: streamed in, made into one WAV, which is fetched and
+compared, and played back as a memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import wave
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from audio_client import AudioStreamer
 from audio_client.wav import read_format
@@ -16,6 +20,7 @@ from audio_client.wav import read_format
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from audio_client import Progress
     from local.state import Address
@@ -24,6 +29,7 @@ FORMATS = ("wav", "mp3", "flac", "aac")
 SAMPLE_RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 BLOCK = 65536  # frames that are compared at once
 TOLERANCE = 0.001  # seconds, as durations are told in milliseconds
+POLL_SECONDS = 0.2
 
 
 class CheckError(Exception):
@@ -38,6 +44,18 @@ class Recording:
     file_path: str
     duration: float
     download_url: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The first window of a recording, as the memories API plays it back. `duration` is in seconds,
+    `transcript` what was said in the whole recording.
+    """
+
+    memory_id: str
+    duration: float
+    presigned_url: str
+    transcript: str
 
 
 @dataclass(frozen=True)
@@ -71,8 +89,46 @@ async def stream(
     )
 
 
-async def fetch(recording: Recording, target: Path) -> None:
-    await asyncio.to_thread(_download, recording.download_url, target)
+async def fetch(url: str, target: Path) -> None:
+    await asyncio.to_thread(_download, url, target)
+
+
+async def remembered(recording: Recording, address: Address) -> Memory:
+    """The recording's memory once the worker is done with it. Raises CheckError if it failed."""
+    while True:
+        task = await asyncio.to_thread(_ask, address, f"/get_audio_task/{recording.session_id}")
+        if task.get("status") == "SUCCESS":
+            break
+        if task.get("status") == "FAILURE":
+            raise CheckError(f"the recording was not processed: {task['error']}")
+        await asyncio.sleep(POLL_SECONDS)
+    memory_id = {"memory_id": recording.session_id}
+    found = await asyncio.to_thread(_ask, address, "/memories/audio", memory_id)
+    if "data" not in found:
+        raise CheckError(f"there is no memory: {found.get('detail')}")
+    audio = found["data"]
+    return Memory(
+        recording.session_id,
+        audio["duration_seconds"],
+        audio["presigned_url"],
+        task["result"].get("transcript", {}).get("text", ""),
+    )
+
+
+def _ask(address: Address, path: str, body: Any = None) -> dict[str, Any]:
+    """The JSON answer, a problem's too: a task is unknown until the worker has heard of it."""
+    request = Request(  # noqa: S310 - the stack's own address
+        address.url + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"x-api-key": address.api_key, "content-type": "application/json"},
+    )
+    try:
+        with urlopen(request) as answer:  # noqa: S310 - as above
+            found: dict[str, Any] = json.load(answer)
+    except HTTPError as error:
+        with error:
+            found = json.load(error)
+    return found
 
 
 def _download(url: str, target: Path) -> None:
@@ -98,6 +154,24 @@ def check(sent: Path, got: Path, duration: float) -> Checked:
         for start in range(0, frames, BLOCK):
             if source.readframes(BLOCK) != result.readframes(BLOCK):
                 raise CheckError(f"a sample between {start} and {start + BLOCK} is other")
+    return Checked(frames, compared=True)
+
+
+def check_window(recording: Path, window: Path, duration: float) -> Checked:
+    """Compares a memory's WAV with what the API says, and with the recording's first samples where
+    these are 16 kHz mono too.
+    """
+    with ExitStack() as files:
+        played = files.enter_context(wave.open(str(window), "rb"))
+        frames = played.getnframes()
+        lasts = frames / played.getframerate()
+        if abs(lasts - duration) > TOLERANCE:
+            raise CheckError(f"the memory lasts {lasts:.3f} s; the API says {duration:.3f} s")
+        source = _plain(files, recording)
+        if source is None or _form(source) != _form(played):
+            return Checked(frames, compared=False)
+        if source.readframes(frames) != played.readframes(frames):
+            raise CheckError("the memory sounds other than the recording")
     return Checked(frames, compared=True)
 
 

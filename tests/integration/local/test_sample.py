@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.sample import Checked, CheckError, check
+from local.sample import Checked, CheckError, check, check_window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +54,30 @@ def test_what_was_decoded_or_converted_is_measured_only(sent: Path, tmp_path: Pa
     mp3.write_bytes(b"\xff\xfb\x90\x00")
     assert check(sent, got, 1.0) == Checked(16_000, compared=False)
     assert check(mp3, got, 1.0) == Checked(16_000, compared=False)
+
+
+def test_a_memory_is_the_recordings_beginning(tmp_path: Path) -> None:
+    recording = wav(tmp_path / "result.wav", bytes(range(200)) * 800, rate=16_000)
+    window = wav(tmp_path / "window.wav", bytes(range(200)) * 480, rate=16_000)
+    assert check_window(recording, window, 3.0) == Checked(48_000, compared=True)
+
+
+def test_a_memory_of_another_rate_is_measured_only(sent: Path, tmp_path: Path) -> None:
+    window = wav(tmp_path / "window.wav", bytes(32_000), rate=16_000)
+    assert check_window(sent, window, 1.0) == Checked(16_000, compared=False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "duration", "complaint"),
+    [
+        (bytes(range(1, 201)) * 160, 1.0, "the memory sounds other than the recording"),
+        (bytes(range(200)) * 160, 2.0, "the memory lasts 1.000 s; the API says 2.000 s"),
+    ],
+)
+def test_any_other_memory_fails(
+    tmp_path: Path, frames: bytes, duration: float, complaint: str
+) -> None:
+    recording = wav(tmp_path / "result.wav", bytes(range(200)) * 800, rate=16_000)
+    window = wav(tmp_path / "window.wav", frames, rate=16_000)
+    with pytest.raises(CheckError, match=complaint):
+        check_window(recording, window, duration)
