@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings, tables
-from audioapi.problems import ForbiddenError, InvalidKeyError
+from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,6 +112,8 @@ def _by_token(token: str) -> Principal:
             issuer=config.jwt_issuer,
             options={"require": ["exp", "sub"]},
         )
+    except jwt.PyJWKClientConnectionError as error:
+        raise UnavailableError("The keys that tokens are checked with can't be fetched") from error
     except jwt.PyJWTError as error:
         raise InvalidKeyError from error
     return _principal(claims)

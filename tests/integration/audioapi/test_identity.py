@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from audioapi import identity, settings
 from audioapi.identity import Principal
-from audioapi.problems import ForbiddenError, InvalidKeyError
+from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from local.model import Stack
 
 ALICE = Principal("alice", "acme")
@@ -28,6 +38,47 @@ def tokens(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_AUDIENCE", "audio")
     monkeypatch.setenv("JWT_ISSUER", "us")
     settings.identity.cache_clear()
+
+
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+KEYS = {
+    "keys": [
+        {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa", "use": "sig"},
+        {**ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True), "kid": "ec", "use": "sig"},
+    ]
+}
+
+
+class Jwks(BaseHTTPRequestHandler):
+    """An identity provider's document of keys."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(KEYS).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Not on the tests' console."""
+
+
+@pytest.fixture
+def provider(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """The deployment checks tokens with the keys that an identity provider publishes."""
+    with HTTPServer(("127.0.0.1", 0), Jwks) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        monkeypatch.setenv("JWKS_URL", f"http://127.0.0.1:{server.server_port}/jwks.json")
+        monkeypatch.setenv("JWT_AUDIENCE", "audio")
+        monkeypatch.setenv("JWT_ISSUER", "us")
+        settings.identity.cache_clear()
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+def signed(key: Any, algorithm: str, kid: str) -> str:
+    return jwt.encode(claims(), key, algorithm=algorithm, headers={"kid": kid})
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -127,3 +178,44 @@ def test_a_malformed_header_is_refused(stack: Stack, tokens: None, header: str) 
 def test_without_a_secret_no_token_is_good(stack: Stack) -> None:
     with pytest.raises(InvalidKeyError):
         identity.authenticate({}, {"token": token()})
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm", "kid"), [(RSA_KEY, "RS256", "rsa"), (EC_KEY, "ES256", "ec")]
+)
+def test_a_providers_token_is_known(
+    provider: HTTPServer, key: Any, algorithm: str, kid: str
+) -> None:
+    assert identity.authenticate({}, {"token": signed(key, algorithm, kid)}) == ALICE
+
+
+def test_a_token_of_a_key_that_the_provider_does_not_publish_is_refused(
+    provider: HTTPServer,
+) -> None:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    for kid in ("rsa", "unknown"):
+        with pytest.raises(InvalidKeyError):
+            identity.authenticate({}, {"token": signed(other, "RS256", kid)})
+
+
+def test_a_public_key_is_no_secret_to_sign_with(provider: HTTPServer) -> None:
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "typ": "JWT", "kid": "rsa"}, claims())
+    )
+    known = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mac = hmac.digest(known, head + b"." + body, "sha256")
+    forged = b".".join((head, body, base64.urlsafe_b64encode(mac).rstrip(b"="))).decode()
+    with pytest.raises(InvalidKeyError):
+        identity.authenticate({}, {"token": forged})
+
+
+def test_a_provider_that_is_away_is_not_the_callers_fault(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Jwks) as server:
+        nobody_listens = server.server_port
+    monkeypatch.setenv("JWKS_URL", f"http://127.0.0.1:{nobody_listens}/jwks.json")
+    settings.identity.cache_clear()
+    with pytest.raises(UnavailableError):
+        identity.authenticate({}, {"token": signed(RSA_KEY, "RS256", "rsa")})
