@@ -9,6 +9,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TYPESCRIPT := clients/typescript
+PACKAGES := $(TYPESCRIPT)/node_modules/.ready
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
@@ -17,7 +19,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run test unit integration e2e demo faults bench check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run test unit integration e2e demo faults bench typescript check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +54,13 @@ faults: $(READY)  ## Kills functions, workers and connections for two minutes un
 
 bench: $(READY)  ## Measures streaming side by side, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench
+
+typescript: $(READY) $(PACKAGES)  ## Checks the TypeScript client and runs its tests; needs Node 20.19 or newer
+	cd $(TYPESCRIPT) && npm run --silent check && npm test --silent
+
+$(PACKAGES): $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
+	cd $(TYPESCRIPT) && npm ci --no-audit --no-fund
+	@touch $@
 
 check: format lint types template  ## Checks format, lint, types and template, as CI does
 

@@ -1,0 +1,3 @@
+export * from "./api.js";
+export * from "./audio.js";
+export * from "./problems.js";
