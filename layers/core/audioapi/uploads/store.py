@@ -1,0 +1,39 @@
+"""What is kept of uploads besides their bytes: one DynamoDB item each."""
+
+from __future__ import annotations
+
+from audioapi import settings, tables
+from audioapi.uploads.models import Status, Upload
+
+_KEPT_SECONDS = 24 * 3600
+"""After its end an upload is still known, so that a request that comes again is answered again."""
+
+
+def add(upload: Upload) -> None:
+    item = {**upload.model_dump(), "ttl": upload.expires_at + _KEPT_SECONDS}
+    tables.client().put_item(TableName=_table(), Item=tables.marshal(item))
+
+
+def get(upload_id: str) -> Upload | None:
+    found = tables.client().get_item(
+        TableName=_table(), Key=tables.marshal({"upload_id": upload_id}), ConsistentRead=True
+    )
+    return Upload.model_validate(tables.unmarshal(found["Item"])) if "Item" in found else None
+
+
+def move(upload_id: str, to: Status) -> Upload | None:
+    """The upload in its new state; None if that isn't reached from the one it is in."""
+    allowed = {f":from{i}": status for i, status in enumerate(to.reached_from)}
+    moved = tables.update_if(
+        _table(),
+        {"upload_id": upload_id},
+        "SET #status = :to",
+        f"#status IN ({', '.join(allowed)})",
+        {":to": to, **allowed},
+        names={"#status": "status"},
+    )
+    return None if moved is None else Upload.model_validate(moved)
+
+
+def _table() -> str:
+    return settings.uploads().uploads_table
