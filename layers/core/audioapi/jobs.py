@@ -1,7 +1,7 @@
 """What every queue function shares: one message after the other, failures reported one by one.
 
 A failed message comes back after seconds that grow with its attempts, not after the queue's
-visibility timeout. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+visibility timeout; one that is not due yet comes back when its work says. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ class Delivery:
     age_ms: int
 
 
+class RetryLaterError(Exception):
+    """The work is not done, though nothing went wrong: its message should come back then."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"in {seconds:.1f} s")
+        self.seconds = seconds
+
+
 Work = Callable[[Message, Delivery], None]
 
 
@@ -54,6 +62,10 @@ def _done(record: dict[str, Any], work: Work, queue_url: str) -> bool:
     logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
     try:
         work(json.loads(record["body"]), delivery)
+    except RetryLaterError as later:
+        logger.info("message comes back later", seconds=round(later.seconds, 1))
+        queues.retry_in(queue_url, record["receiptHandle"], seconds=later.seconds)
+        return False
     except Exception:  # noqa: BLE001 — the outermost edge: one failure is not the others'
         logger.exception("message failed; it will be tried again")
         queues.retry_soon(queue_url, record["receiptHandle"], attempt=delivery.attempt)

@@ -66,5 +66,17 @@ def test_it_comes_back_after_seconds_that_grow_with_its_attempts(
     assert sqs.visibility == {"b": seconds}
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(0.2, 1), (5, 5), (36_000, 36_000), (9e9, 42_300)])
+def test_work_that_is_not_due_says_when_its_message_comes_back(
+    sqs: FakeSqs, asked: float, seconds: int
+) -> None:
+    def not_due(message: dict[str, Any], _: jobs.Delivery) -> None:
+        if message["name"] == "b":
+            raise jobs.RetryLaterError(asked)
+
+    assert run(not_due, record("a"), record("b", attempt=4)) == ["b"]
+    assert sqs.visibility == {"b": seconds}
+
+
 def test_a_message_that_is_no_json_is_a_failure_like_any_other(sqs: FakeSqs) -> None:
     assert run(fail_on_b, record("x", body="{")) == ["x"]
