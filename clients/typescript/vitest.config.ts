@@ -2,15 +2,15 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    testTimeout: 60_000, // functions start cold, and the machine may be busy
     projects: [
-      { test: { name: "unit", include: ["test/unit/*.test.ts"] } },
+      { extends: true, test: { name: "unit", include: ["test/unit/*.test.ts"] } },
       {
+        extends: true,
         test: {
           name: "stack",
           include: ["test/stack/*.test.ts"],
           globalSetup: "test/stack/setup.ts",
-          testTimeout: 60_000, // functions start cold, on whatever machine this is
-          hookTimeout: 120_000,
         },
       },
     ],

@@ -1,5 +1,11 @@
 import axios, { type AxiosInstance } from "axios";
 
+/**
+ * How long a request may take, in milliseconds: as long as the function may, which may have to
+ * start, and to wake its database.
+ */
+export const REQUEST_TIMEOUT_MS = 120_000;
+
 /** Where the HTTP API is, and who calls it: one of `apiKey` and `token`. */
 export type ApiOptions = {
   /** The API's address: the stack's output `HttpUrl`, or `http://localhost:8000`. */

@@ -1,9 +1,7 @@
 import { z } from "zod";
 
-import { getApi } from "./api.js";
-
-/** How long a request may take: as long as the function may, which may have to wake a database. */
-export const AUDIO_REQUEST_TIMEOUT_MS = 120_000;
+import { REQUEST_TIMEOUT_MS, getApi } from "./api.js";
+import { type Envelope, dataIn } from "./envelope.js";
 
 /** `memory_id` is a session's id, which stands for its first window, or a single memory's own. */
 export interface GetMemoryAudioParams {
@@ -38,14 +36,19 @@ export type GetMemoryAudioMetadataResponse = z.infer<typeof GetMemoryAudioMetada
  *
  * @throws AxiosError with a {@link Problem}: INVALID_REQUEST for a blank `memory_id`,
  *   MEMORY_NOT_FOUND for one that isn't the caller's, AUDIO_NOT_FOUND for a memory without audio,
- *   INVALID_KEY, UNAVAILABLE; see {@link problemOf}.
+ *   INVALID_KEY, FORBIDDEN, UNAVAILABLE; see {@link problemOf}.
  * @throws AxiosError with code ECONNABORTED after 120 s.
  * @throws ZodError if the answer has no URL, as for a memory that is `pending` or `failed`.
  */
 export async function getMemoryAudio({
   memory_id,
 }: GetMemoryAudioParams): Promise<GetMemoryAudioResponse> {
-  return GetMemoryAudioResponseSchema.parse(await post("/memories/audio", { memory_id }));
+  const response = await getApi().post<Envelope>(
+    "/memories/audio",
+    { memory_id },
+    { timeout: REQUEST_TIMEOUT_MS },
+  );
+  return GetMemoryAudioResponseSchema.parse(dataIn(response));
 }
 
 /**
@@ -57,15 +60,10 @@ export async function getMemoryAudio({
 export async function getMemoryAudioMetadata({
   memory_id,
 }: GetMemoryAudioMetadataParams): Promise<GetMemoryAudioMetadataResponse> {
-  return GetMemoryAudioMetadataResponseSchema.parse(
-    await post("/memories/audio-metadata", { memory_id }),
+  const response = await getApi().post<Envelope>(
+    "/memories/audio-metadata",
+    { memory_id },
+    { timeout: REQUEST_TIMEOUT_MS },
   );
-}
-
-/** The answer's `data`; undefined if it has none, which is for the schemas to refuse. */
-async function post(path: string, body: GetMemoryAudioParams): Promise<unknown> {
-  const response = await getApi().post<{ data?: unknown } | null>(path, body, {
-    timeout: AUDIO_REQUEST_TIMEOUT_MS,
-  });
-  return response.data?.data;
+  return GetMemoryAudioMetadataResponseSchema.parse(dataIn(response));
 }

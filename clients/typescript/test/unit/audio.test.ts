@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ZodError } from "zod";
 
 import {
-  AUDIO_REQUEST_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
   getApi,
   getMemoryAudio,
   getMemoryAudioMetadata,
@@ -111,7 +111,7 @@ describe.each([
     await ask({ memory_id: "memory-1" });
 
     expect(given).toEqual([120_000]);
-    expect(AUDIO_REQUEST_TIMEOUT_MS).toBe(120_000);
+    expect(REQUEST_TIMEOUT_MS).toBe(120_000);
   });
 
   test("throws axios's error when a silent server's time is over", async () => {

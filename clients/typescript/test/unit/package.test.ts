@@ -17,7 +17,7 @@ test("the package is what its name imports, with types, and nothing else", async
   const { stdout: name } = await run("npm", pack, { cwd: PACKAGE });
   const { stdout: files } = await run("tar", ["-tzf", join(folder, name.trim())]);
   await rm(folder, { recursive: true });
-  const modules = ["api", "audio", "index", "problems"];
+  const modules = ["api", "audio", "envelope", "feed", "index", "problems"];
   expect(files.trim().split("\n").sort()).toEqual(
     ["LICENSE", "README.md", "package.json"]
       .concat(modules.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`]))
