@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
 READ_AHEAD = 16
 PRESIGNED_SECONDS = 3600
+_MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
+_MOST_DELETED = 1000
 
 
 @cache
@@ -50,6 +54,58 @@ def put_once(bucket: str, key: str, data: bytes) -> bool:
                 raise
         else:
             return True
+
+
+def put(bucket: str, key: str, data: bytes, *, content_type: str) -> None:
+    """Stores `data`, in place of what was there. Durable when it returns."""
+    client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+@contextmanager
+def uploads(
+    bucket: str, *, at_once: int, content_type: str
+) -> Iterator[Callable[[str, bytes], None]]:
+    """`put` for many objects while something else is done: up to `at_once` are on their way, and
+    the next one waits for the first. All are durable when the block ends; a failure is raised.
+    """
+    going: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+
+        def upload(key: str, data: bytes) -> None:
+            if len(going) == at_once:
+                going.popleft().result()
+            going.append(pool.submit(put, bucket, key, data, content_type=content_type))
+
+        try:
+            yield upload
+            for sent in going:
+                sent.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def exists(bucket: str, key: str) -> bool:
+    """Whether there is such an object. S3 says 403 of a missing one to whoever may not list.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    try:
+        client().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in _MISSING:
+            return False
+        raise
+    return True
+
+
+def delete_many(bucket: str, doomed: Iterable[str]) -> None:
+    """Removes objects, a thousand at a time; those that don't exist are no failure."""
+    remaining = iter(doomed)
+    while batch := list(islice(remaining, _MOST_DELETED)):
+        deleted = client().delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+        )
+        if errors := deleted.get("Errors"):
+            raise RuntimeError(f"{len(errors)} objects not deleted, the first: {errors[0]}")
 
 
 def sizes(bucket: str, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
