@@ -21,10 +21,10 @@ _SAMPLE_BYTES = 2
 _FRAME_SECONDS = 0.03
 _FRAME_BYTES = 480 * _SAMPLE_BYTES
 
-# In frames. An utterance begins when enough of a window's are speech: if more had to be, short words
-# would be lost, if fewer, clicks let in (measured). It ends with a pause of half a second, and keeps
-# a padding on both sides, because the detector misses soft beginnings and ends. At 15 s it is cut
-# in its later half, in the middle of the quietest lull.
+# In frames. An utterance begins when enough of a window's are speech: asking for more loses short
+# words, for fewer lets clicks in (measured). It ends with a pause of half a second, and keeps a
+# padding on both sides, because the detector misses soft beginnings and ends. At 15 s it is cut in
+# its later half, in the middle of the quietest lull.
 _WINDOW = 6
 _ENOUGH = 5
 _PAUSE = 17
