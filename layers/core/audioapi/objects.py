@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from audioapi.observe import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +25,8 @@ READ_AHEAD = 16
 PRESIGNED_SECONDS = 3600
 _MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
 _MOST_DELETED = 1000
+_BLOCK_BYTES = 1024 * 1024
+_RESETS_IN_A_ROW = 5
 
 
 @cache
@@ -121,8 +125,40 @@ def keys(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
     return (key for key, _ in sizes(bucket, prefix, after=after))
 
 
-def read(bucket: str, key: str) -> bytes:
-    return client().get_object(Bucket=bucket, Key=key)["Body"].read()
+def read(bucket: str, key: str, *, byte_range: str | None = None) -> bytes:
+    """An object, or the part of it that a Range header's value names."""
+    part: Any = {"Range": byte_range} if byte_range else {}
+    return client().get_object(Bucket=bucket, Key=key, **part)["Body"].read()
+
+
+def stream(bucket: str, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+    """An object's bytes in blocks, all of one version. A connection that drops costs another
+    request: what reads slowly, as a decoder does, outlasts a connection.
+    """
+    at, resets, total = 0, 0, 1
+    while at < total:
+        wanted: Any = {"IfMatch": etag} if etag else {}
+        if at:
+            wanted["Range"] = f"bytes={at}-"
+        found = client().get_object(Bucket=bucket, Key=key, **wanted)
+        etag, total = found["ETag"], at + found["ContentLength"]
+        try:
+            for block in found["Body"].iter_chunks(_BLOCK_BYTES):
+                at, resets = at + len(block), 0
+                yield block
+        except BotoCoreError as error:
+            resets += 1
+            if resets == _RESETS_IN_A_ROW:
+                raise
+            logger.info("connection to S3 dropped", reason=type(error).__name__, at=at)
+
+
+def put_file(
+    bucket: str, key: str, file: IO[bytes], *, content_type: str = "application/octet-stream"
+) -> None:
+    """Stores what `file` holds, from its start."""
+    file.seek(0)
+    client().put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
 
 
 def read_in_order(

@@ -114,6 +114,24 @@ class FileTooLargeError(AudioApiError):
         )
 
 
+class UnsupportedMediaError(AudioApiError):
+    """Bytes that no decoder takes for audio, whatever the name or content type says."""
+
+    code = "UNSUPPORTED_MEDIA"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class RangeNotSatisfiableError(AudioApiError):
+    """The file has no byte of the range that is asked for; `Content-Range` says how many it has."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range: the file has {size} bytes", field="Range")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
 class UnavailableError(AudioApiError):
     """Something that the answer needs is not there at the moment; trying again is worth it."""
 
@@ -167,6 +185,10 @@ STANDARD = Dialect()
 MEMORIES = Dialect(
     malformed=InvalidRequestError,
     members=lambda error: {"error": {"code": error.code, "message": error.detail}},
+)
+LIBRARY = Dialect(
+    malformed=InvalidRequestError,
+    members=lambda error: {"statusCode": int(error.status), "message": error.detail},
 )
 INTERNAL = AudioApiError("Internal server error")
 

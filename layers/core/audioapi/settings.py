@@ -101,6 +101,7 @@ class ProcessingSettings(Settings):
     task_retention_days: Positive = 30
     transcriber: Transcriber = "pocketsphinx"
     transcript_language: str = "en-US"
+    transcription_job_prefix: str = "audio-"
     ffmpeg_loglevel: str = "error"
 
 
@@ -110,6 +111,18 @@ class UploadSettings(Settings):
     audio_bucket: str
     uploads_table: str
     max_file_size_mb: Positive = 500
+
+
+class LibrarySettings(Settings):
+    """Where the library's files are, how large an upload may be, and whether its loudness is made
+    the same: `library_loudness_lufs` is the target in LUFS.
+    """
+
+    audio_bucket: str
+    jobs_queue_url: str
+    max_file_size_mb: Positive = 500
+    library_loudness_lufs: Annotated[float, Field(ge=-70, le=-5)] | None = None
+    ffmpeg_loglevel: str = "error"
 
 
 class WebhookSettings(Settings):
@@ -177,6 +190,11 @@ def processing() -> ProcessingSettings:
 @cache
 def uploads() -> UploadSettings:
     return UploadSettings.read()
+
+
+@cache
+def library() -> LibrarySettings:
+    return LibrarySettings.read()
 
 
 @cache

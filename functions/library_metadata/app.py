@@ -1,0 +1,20 @@
+"""`GET /audio-management/audio/{id}/metadata`: what is known of an audio."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from audioapi import http, identity, problems, settings
+from audioapi.library import service
+from audioapi.library.models import AudioResponse
+
+settings.library()
+app = http.resolver(problems.LIBRARY)
+
+
+@app.get("/audio-management/audio/<audio_id>/metadata")
+def get_metadata(audio_id: UUID) -> AudioResponse:
+    return service.metadata(identity.required(http.caller(app)), audio_id)
+
+
+lambda_handler = http.handler(app)
