@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from audio_client import stream_command
+from audio_client import stream_command, upload_command
 from audio_client.errors import AudioClientError
 from audio_client.terminal import Exit, Terminal, UsageError, add_target_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {"stream": stream_command}
+_COMMANDS = {"stream": stream_command, "upload": upload_command}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from audio_client.errors import ConnectionFailedError, SessionRefusedError
+from audio_client.errors import ConnectionFailedError, SessionRefusedError, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ class Endpoint:
             raise SessionRefusedError.of(response.status_code, bytes(response.body)) from error
         except (OSError, WebSocketException) as error:
             raise ConnectionFailedError(
-                f"Cannot connect to {self.base_url}: {_say(error)}"
+                f"Cannot connect to {self.base_url}: {said(error)}"
             ) from error
 
     async def session_info(self, session_id: str) -> Frame:
@@ -97,7 +97,7 @@ class Endpoint:
             with error:
                 raise SessionRefusedError.of(error.code, error.read()) from error
         except (OSError, ValueError) as error:
-            raise ConnectionFailedError(f"Cannot get {url}: {_say(error)}") from error
+            raise ConnectionFailedError(f"Cannot get {url}: {said(error)}") from error
 
 
 def _checked(url: str, *schemes: str) -> str:
@@ -109,9 +109,3 @@ def _checked(url: str, *schemes: str) -> str:
 
 def _has_paths(base_url: str) -> bool:
     return urlsplit(base_url).path.endswith("/api")
-
-
-def _say(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"  # asyncio's own text is for programmers
-    return str(error) or type(error).__name__

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 # Refusals that a second try doesn't change; the others (429, 5xx) pass.
 _PERMANENT = {400, 401, 403, 404}
@@ -32,8 +33,8 @@ class StalledError(AudioClientError, TimeoutError):
     """
 
 
-class SessionRefusedError(AudioClientError):
-    """The server answered a handshake or a question about a session with an error status."""
+class RefusedError(AudioClientError):
+    """The server answered with an error status, and a reason if it gave one."""
 
     def __init__(self, status: int, reason: str, valid_values: Sequence[object] = ()) -> None:
         values = ", ".join(map(str, valid_values))
@@ -43,7 +44,7 @@ class SessionRefusedError(AudioClientError):
         self.valid_values = tuple(valid_values)
 
     @classmethod
-    def of(cls, status: int, body: bytes) -> SessionRefusedError:
+    def of(cls, status: int, body: bytes) -> Self:
         """From a response whose body may be Problem Details (RFC 9457).
 
         API Gateway delivers no body of `$connect`, only its status.
@@ -57,9 +58,21 @@ class SessionRefusedError(AudioClientError):
             values if isinstance(values, list) else (),
         )
 
+
+class SessionRefusedError(RefusedError):
+    """The server refused a handshake or a question about a session."""
+
     @property
     def permanent(self) -> bool:
         return self.status in _PERMANENT
+
+
+class UploadRefusedError(RefusedError):
+    """The server, or the store that parts go to, refused an upload or what belongs to it."""
+
+
+class FileChangedError(AudioClientError):
+    """The file changed while it was being uploaded: what was sent is of no use any more."""
 
 
 class ChunkRefusedError(AudioClientError):
@@ -72,7 +85,14 @@ class ChunkRefusedError(AudioClientError):
 
 
 class ProcessingFailedError(AudioClientError):
-    """The session is closed, and no file could be made of it."""
+    """What was sent is there, and nothing could be made of it."""
+
+
+def said(error: Exception) -> str:
+    """What to show of an error of a library's."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"  # asyncio's own text is for programmers
+    return str(error) or type(error).__name__
 
 
 def _json_object(body: bytes) -> dict[str, object]:

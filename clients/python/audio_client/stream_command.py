@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
 from audio_client.errors import AudioClientError, ProcessingFailedError, SessionRefusedError
 from audio_client.frames import CHUNK_BYTES
@@ -85,11 +77,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> Exit:
         try:
             terminal.result(asyncio.run(_streamed(streamer, audio, options, terminal)))
         except KeyboardInterrupt:
-            terminal.failure("interrupted", streamer.session_id)
+            terminal.failure("interrupted", session_id=streamer.session_id)
             _advise(terminal, streamer, options)
             return Exit.INTERRUPTED
         except AudioClientError as error:
-            terminal.failure(str(error), streamer.session_id)
+            terminal.failure(str(error), session_id=streamer.session_id)
             if not isinstance(error, ProcessingFailedError | SessionRefusedError):
                 _advise(terminal, streamer, options)
             return Exit.FAILED
@@ -101,7 +93,7 @@ async def _streamed(
 ) -> dict[str, object]:
     async with streamer:
         done = await _attach(streamer, audio, options)
-        with _bar(terminal) as bar:
+        with terminal.bar(TextColumn("{task.fields[acked]} acked")) as bar:
             row = bar.add_task(audio.name, total=audio.size, completed=done, acked=0)
 
             def show(progress: Progress) -> None:
@@ -205,18 +197,6 @@ def _streamer(target: Target, window: int) -> AudioStreamer:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _bar(terminal: Terminal) -> Bar:
-    return Bar(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[acked]} acked"),
-        TimeRemainingColumn(),
-        console=Console(quiet=True) if terminal.as_json else terminal.stderr,
-    )
 
 
 def _advise(terminal: Terminal, streamer: AudioStreamer, options: argparse.Namespace) -> None:

@@ -14,6 +14,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -87,13 +96,25 @@ class Terminal:
             if value not in (None, []):
                 sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {value}\n")
 
-    def failure(self, reason: str, session_id: str | None = None) -> None:
+    def failure(self, reason: str, **about: object) -> None:
         self.say(f"error: {reason}")
         if self.as_json:
-            self.result({"session_id": session_id, "status": "error", "error": reason})
+            self.result({**about, "status": "error", "error": reason})
 
     def say(self, line: str) -> None:
         self.stderr.print(line, markup=False, soft_wrap=True)
+
+    def bar(self, *more: ProgressColumn) -> Progress:
+        """A progress bar of bytes; no bar beside JSON."""
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            *more,
+            TimeRemainingColumn(),
+            console=Console(quiet=True) if self.as_json else self.stderr,
+        )
 
     @contextlib.contextmanager
     def warnings(self) -> Iterator[None]:
