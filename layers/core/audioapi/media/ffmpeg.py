@@ -8,64 +8,29 @@ limits what it may use and write; and what comes out is counted, not believed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
-import resource
-import selectors
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn, cast
+from typing import IO, TYPE_CHECKING
 
-from audioapi.media.errors import (
-    DamagedError,
-    NotAudioError,
-    TooLargeError,
-    TooLongError,
-    TooSlowError,
-)
-from audioapi.media.pieces import pieces
+from audioapi.media.errors import TooLargeError
+from audioapi.media.messages import Messages
+from audioapi.media.process import Limits, started
 from audioapi.media.segments import Pcm
 from audioapi.media.sniff import Container
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from audioapi.media.segments import Segment
 
-_BLOCK_BYTES = 1024 * 1024
-_MESSAGE_BYTES = 4096
-_REASON_LENGTH = 200
-_INTERRUPTED = 255
-"""FFmpeg's exit status after a signal that it could finish its output for."""
+__all__ = ["Limits", "decode", "run", "to_stdout"]
 
 _NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
 """What a reader has to know may stand at the end: an MP4 through a pipe gives no sample, and exit
 status 0. All others decode from a pipe to the very samples they decode to from a file."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What bytes may come to: seconds of sound in all; and for each run of FFmpeg seconds of CPU,
-    seconds in which it neither reads nor writes, bytes of memory, and bytes on disk of a file that
-    needs seeking: of Lambda's 512 MB, unless there are more.
-    """
-
-    audio_seconds: float = 24 * 3600
-    cpu_seconds: int = 800
-    stall_seconds: float = 60
-    memory_bytes: int = 1024**3
-    disk_bytes: int = 480 * 1024**2
-
-    def check(self, samples: int, sample_rate: int) -> None:
-        """Raises TooLongError if so many samples per channel are too many."""
-        if samples > self.audio_seconds * sample_rate:
-            raise TooLongError(f"It holds more than {self.audio_seconds:g} s of sound")
 
 
 def decode(
@@ -78,23 +43,47 @@ def decode(
 ) -> Generator[bytes, None, str | None]:
     """The segment's samples, s16le and interleaved at `sample_rate` Hz, in blocks of up to 1 MB.
 
+    Returns and raises what `run` does.
+    """
+    target = Pcm("s16le", sample_rate, channels)
+    outputs = "-map", "0:a:0", *to_stdout(target)
+    return run(segment, outputs, target, limits=limits or Limits(), loglevel=loglevel)
+
+
+def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
+    segment: Segment,
+    outputs: Sequence[str],
+    target: Pcm,
+    *,
+    limits: Limits,
+    loglevel: str,
+    hear: Callable[[str], None] | None = None,
+) -> Generator[bytes, None, str | None]:
+    """What FFmpeg makes of the segment on its standard output, which has to be `target`, in blocks
+    of up to 1 MB. `outputs` are the arguments that say what it makes; `hear` gets its messages.
+
     Returns what FFmpeg had against bytes that it decoded nevertheless, None if nothing.
     Raises NotAudioError if there is not one sample in them, DamagedError if FFmpeg gives up after
     some, TooLongError, TooLargeError and TooSlowError past a limit, FileNotFoundError where there
     is no FFmpeg, ChildProcessError if somebody else ended it.
     """
-    limits = limits or Limits()
-    target = Pcm("s16le", sample_rate, channels)
     passed = 0
     with (
         _input(segment, limits) as (url, stdin, feed),
-        _started(_command(segment.kind, url, target, loglevel), stdin, limits) as ffmpeg,
+        started(
+            [*_command(segment.kind, url, loglevel), *outputs], stdin, limits, Messages(hear)
+        ) as ffmpeg,
     ):
         for block in ffmpeg.converse(feed):
             passed += len(block)
-            limits.check(passed // target.frame_bytes, sample_rate)
+            limits.check(passed // target.frame_bytes, target.sample_rate)
             yield block
         return ffmpeg.verdict(samples=passed // target.frame_bytes)
+
+
+def to_stdout(pcm: Pcm) -> tuple[str, ...]:
+    """The arguments that make an output of such samples."""
+    return *_format(pcm), "pipe:1"
 
 
 @contextlib.contextmanager
@@ -116,12 +105,12 @@ def _input(
         yield "file:/dev/fd/0", spooled, iter(())
 
 
-def _command(kind: Container | Pcm, url: str, target: Pcm, loglevel: str) -> list[str]:
+def _command(kind: Container | Pcm, url: str, loglevel: str) -> list[str]:
     return [
         *(_executable(), "-nostdin", "-hide_banner", "-nostats", "-v", f"level+{loglevel}"),
         *("-protocol_whitelist", url.partition(":")[0]),
         *(_format(kind) if isinstance(kind, Pcm) else ("-f", kind.value)),
-        *("-i", url, "-map", "0:a:0", *_format(target), "pipe:1"),
+        *("-i", url),
     ]
 
 
@@ -134,150 +123,3 @@ def _executable() -> str:
     if not found:
         raise FileNotFoundError("FFmpeg is neither on PATH nor named by FFMPEG_PATH")
     return str(Path(found).absolute())  # FFmpeg works in another folder
-
-
-@contextlib.contextmanager
-def _started(command: list[str], stdin: int | IO[bytes], limits: Limits) -> Iterator[_Ffmpeg]:
-    """A running FFmpeg, which is gone when the block is left, by whichever way."""
-    with subprocess.Popen(
-        command,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        cwd="/",
-        env={},
-        # A Ctrl-C in the terminal would make FFmpeg end as if its input had.
-        start_new_session=True,
-    ) as process:
-        try:
-            _restrain(process.pid, limits)
-            yield _Ffmpeg(process, limits)
-        finally:
-            process.kill()
-
-
-def _restrain(pid: int, limits: Limits) -> None:
-    """Sets the kernel's limits from outside, at once: code between fork and exec is unsafe where
-    there are threads. macOS has no such call; there, what is counted here has to do.
-    """
-    if sys.platform == "linux":
-        for kind, most in (
-            (resource.RLIMIT_CPU, limits.cpu_seconds),
-            (resource.RLIMIT_DATA, limits.memory_bytes),
-            (resource.RLIMIT_FSIZE, 0),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, kind, (most, most))
-
-
-class _Ffmpeg:
-    """Talks to the process in one thread, so that what the data's source raises is raised here;
-    no more than the pipes hold is ever in memory.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
-        self._process = process
-        self._limits = limits
-        self._unsent = memoryview(b"")
-        self._deaf = False
-        self._messages = b""
-        self._cpu_before = _cpu_of_ended_children()
-
-    def converse(self, data: Iterable[bytes]) -> Iterator[bytes]:
-        """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
-        feed, process = pieces(data, _BLOCK_BYTES), self._process
-        with selectors.DefaultSelector() as ready:
-            if process.stdin:
-                ready.register(_prepared(process.stdin), selectors.EVENT_WRITE)
-            ready.register(_prepared(process.stdout), selectors.EVENT_READ)
-            ready.register(_prepared(process.stderr), selectors.EVENT_READ)
-            while ready.get_map():
-                for stream in self._wait(ready):
-                    if stream is process.stdin:
-                        goes_on = self._send(stream, feed)
-                    elif stream is process.stderr:
-                        goes_on = self._listen(stream)
-                    elif block := stream.read(_BLOCK_BYTES):
-                        yield block
-                        continue
-                    else:
-                        goes_on = False
-                    if not goes_on:
-                        ready.unregister(stream)
-                        stream.close()
-
-    def _wait(self, ready: selectors.BaseSelector) -> list[IO[bytes]]:
-        stall = self._limits.stall_seconds
-        events = ready.select(stall)
-        if not events:
-            raise TooSlowError(f"FFmpeg stood still for {stall:g} s")
-        return [cast("IO[bytes]", key.fileobj) for key, _ in events]
-
-    def _send(self, stream: IO[bytes], feed: Iterator[bytes]) -> bool:
-        """Writes what fits; False when there is no more, or nobody reads it."""
-        self._unsent = self._unsent or memoryview(next(feed, b""))
-        try:
-            sent = os.write(stream.fileno(), self._unsent)
-        except BlockingIOError:
-            return True
-        except BrokenPipeError:
-            self._deaf = True
-            return False
-        self._unsent = self._unsent[sent:]
-        return sent > 0
-
-    def _listen(self, stream: IO[bytes]) -> bool:
-        """Keeps the first messages: the first one names the cause. False when there is no more."""
-        message = stream.read(_MESSAGE_BYTES)
-        self._messages += message[: _MESSAGE_BYTES - len(self._messages)]
-        return bool(message)
-
-    def verdict(self, *, samples: int) -> str | None:
-        """What FFmpeg's end after so many samples means: as `decode` says."""
-        status = self._process.wait(self._limits.stall_seconds)
-        if status < 0 or status == _INTERRUPTED:
-            self._explain_signal(status)
-        reason = _reason(self._messages)
-        if samples == 0:
-            raise NotAudioError(reason or f"There is no sound in it (exit status {status})")
-        if status:
-            raise DamagedError(reason or f"FFmpeg gave up (exit status {status})", samples=samples)
-        if self._deaf and not reason:
-            return "FFmpeg took something in it for the end"
-        return reason
-
-    def _explain_signal(self, status: int) -> NoReturn:
-        """The kernel's SIGKILL past the CPU limit is the bytes' fault; any other signal isn't."""
-        most, used = self._limits.cpu_seconds, _cpu_of_ended_children() - self._cpu_before
-        # The limit is checked in ticks, the clock that getrusage reads is exact: on a machine with
-        # many guests they may be far apart.
-        if status == -signal.SIGKILL and used > most / 2:
-            raise TooSlowError(f"FFmpeg took more than {most} s of CPU")
-        name = signal.Signals(-status).name if status < 0 else "a signal"
-        raise ChildProcessError(f"FFmpeg was ended by {name}")
-
-
-def _prepared(stream: IO[bytes] | None) -> IO[bytes]:
-    """The pipe, such that nobody waits at it; and wider, for fewer turns, where that is granted."""
-    pipe = cast("IO[bytes]", stream)
-    os.set_blocking(pipe.fileno(), False)
-    if sys.platform == "linux":
-        with contextlib.suppress(PermissionError):  # pipe(7): a user's pipes have a limit together
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _BLOCK_BYTES)
-    return pipe
-
-
-def _cpu_of_ended_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _reason(messages: bytes) -> str | None:
-    """The first error, without the names and addresses of FFmpeg's insides."""
-    text = messages.decode(errors="replace")
-    if "matches no streams" in text:
-        return "There is no audio track in it"
-    found = re.search(r"\[(?:error|fatal|panic)\] (.+)", text)
-    return found.group(1)[:_REASON_LENGTH].strip() if found else None
