@@ -1,0 +1,1 @@
+"""Memories: windows of recordings, kept to be found, read and played back."""

@@ -1,0 +1,206 @@
+"""Memories' rows: found for their owner, written for a recording, removed with what they stand for.
+
+What adds or removes rows does so for one owner at a time, so that work on a recording that is done
+twice, or while its memories are deleted, leaves no row behind that nobody takes care of.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Text, cast, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from audioapi import database
+from audioapi.memories.models import WorldMMSegment, audio_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Executable
+    from sqlalchemy.dialects.postgresql import Insert
+    from sqlalchemy.orm import Session
+
+    from audioapi.memories.models import Owner, ProcessingStatus, Recording
+
+
+class Segment(NamedTuple):
+    """What is read of a row."""
+
+    id: str
+    source_session_id: str | None
+    source_window_index: int | None
+    duration_seconds: float
+    processing_status: ProcessingStatus
+
+
+class Window(NamedTuple):
+    """What is written of a recording's window; the names are the columns'."""
+
+    source_window_index: int
+    start_time: datetime
+    end_time: datetime
+    duration_seconds: float
+
+
+_COLUMNS = [getattr(WorldMMSegment, name) for name in Segment._fields]
+
+
+def owned(owner: Owner) -> ColumnElement[bool]:
+    return (WorldMMSegment.organization_id == owner.organization_id) & (
+        WorldMMSegment.user_id == owner.user_id
+    )
+
+
+def find(owner: Owner, memory_id: str) -> Segment | None:
+    """The first segment of the owner's session of that id, else their segment of that id."""
+    found = database.transaction(lambda session: _find(session, owner, memory_id, limit=1))
+    return found[0] if found else None
+
+
+def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None]) -> int:
+    """Removes all segments of the owner's session of that id, else their segment of that id, after
+    `first` removed what can't be found without them; how many there were.
+    """
+
+    def work(session: Session) -> int:
+        _wait_for_turn(session, owner)
+        found = _find(session, owner, memory_id, limit=None)
+        first(found)
+        session.execute(delete(WorldMMSegment).where(WorldMMSegment.id.in_([s.id for s in found])))
+        return len(found)
+
+    return database.transaction(work)
+
+
+def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
+    """Adds rows that are `pending`, and makes failed ones so again. A recording that is complete
+    already stays as it is.
+    """
+
+    def work(session: Session) -> None:
+        _wait_for_turn(session, recording)
+        complete = _of(recording) & (WorldMMSegment.processing_status == "complete")
+        if session.scalar(select(WorldMMSegment.id).where(complete).limit(1)) is None:
+            adding = insert(WorldMMSegment).on_conflict_do_update(
+                index_elements=[WorldMMSegment.id],
+                set_={"processing_status": "pending", "updated_at": func.now()},
+                where=_of(recording) & (WorldMMSegment.processing_status == "failed"),
+            )
+            session.execute(adding, _rows(recording, windows, "pending"))
+
+    database.transaction(work)
+
+
+def complete(recording: Recording, windows: Sequence[Window]) -> bool:
+    """Makes these windows the recording's, all at once. False, and nothing written, if it has no
+    row at all: its memories were deleted while the work was done.
+    """
+
+    def work(session: Session) -> bool:
+        _wait_for_turn(session, recording)
+        if session.scalar(select(WorldMMSegment.id).where(_of(recording)).limit(1)) is None:
+            return False
+        session.execute(_completing(recording), _rows(recording, windows, "complete"))
+        session.execute(
+            delete(WorldMMSegment).where(
+                _of(recording),
+                WorldMMSegment.source_window_index >= len(windows),
+                WorldMMSegment.processing_status != "complete",
+            )
+        )
+        return True
+
+    return database.transaction(work)
+
+
+def fail_pending(recording: Recording) -> None:
+    failing = (
+        update(WorldMMSegment)
+        .where(_of(recording), WorldMMSegment.processing_status == "pending")
+        .values(processing_status="failed")
+    )
+    _execute(failing)
+
+
+def put_transcripts(recording: Recording, texts: Mapping[int, str]) -> None:
+    """Sets the text of every window, an empty one where `texts`, by window, has none."""
+    given = literal(dict(texts), JSONB)
+    text = func.coalesce(given[cast(WorldMMSegment.source_window_index, Text)].astext, "")
+    writing = (
+        update(WorldMMSegment)
+        .where(_of(recording), WorldMMSegment.transcript.is_distinct_from(text))
+        .values(transcript=text)
+    )
+    _execute(writing)
+
+
+def _execute(statement: Executable) -> None:
+    def work(session: Session) -> None:
+        session.execute(statement)
+
+    database.transaction(work)
+
+
+def _find(session: Session, owner: Owner, memory_id: str, *, limit: int | None) -> list[Segment]:
+    own = select(*_COLUMNS).where(owned(owner))
+    of_session = (
+        own.where(WorldMMSegment.source_session_id == memory_id)
+        .order_by(WorldMMSegment.start_time, WorldMMSegment.id)
+        .limit(limit)
+    )
+    by_id = own.where(WorldMMSegment.id == memory_id)
+    found = session.execute(of_session).all() or session.execute(by_id).all()
+    return [Segment(*row) for row in found]
+
+
+def _wait_for_turn(session: Session, owner: Owner) -> None:
+    """Until the transaction's end. A proxy shares its connections in spite of this kind of lock.
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+    """
+    name = json.dumps(["memories", owner.organization_id, owner.user_id])
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+def _of(recording: Recording) -> ColumnElement[bool]:
+    return owned(recording) & (WorldMMSegment.source_session_id == recording.session_id)
+
+
+def _completing(recording: Recording) -> Insert:
+    """Writes only what is new, so that `updated_at` tells when something changed."""
+    adding = insert(WorldMMSegment)
+    exact = {
+        name: adding.excluded[name]
+        for name in ("recorded_at", "processing_status", *Window._fields[1:])
+    }
+    differs = or_(
+        *(getattr(WorldMMSegment, name).is_distinct_from(new) for name, new in exact.items())
+    )
+    return adding.on_conflict_do_update(
+        index_elements=[WorldMMSegment.id],
+        set_={**exact, "updated_at": func.now()},
+        where=_of(recording) & differs,
+    )
+
+
+def _rows(
+    recording: Recording, windows: Sequence[Window], status: ProcessingStatus
+) -> list[dict[str, object]]:
+    """The same recording's same window has the same id, whoever writes it."""
+    return [
+        {
+            "id": str(
+                uuid5(NAMESPACE_URL, audio_key(recording.session_id, window.source_window_index))
+            ),
+            "organization_id": recording.organization_id,
+            "user_id": recording.user_id,
+            "source_session_id": recording.session_id,
+            "processing_status": status,
+            "recorded_at": recording.began,
+            **window._asdict(),
+        }
+        for window in windows
+    ]
