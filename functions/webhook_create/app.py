@@ -1,0 +1,22 @@
+"""`POST /webhooks`: registers an address that is told when the caller's work is done."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from audioapi import http, idempotency, identity, settings
+from audioapi.webhooks import service
+from audioapi.webhooks.models import CreatedWebhook, NewWebhook
+
+settings.webhooks()
+settings.idempotency()
+app = http.resolver()
+
+
+@app.post("/webhooks", status_code=HTTPStatus.CREATED)
+def create_webhook(webhook: NewWebhook) -> CreatedWebhook:
+    caller = identity.required(http.caller(app))
+    return idempotency.once(app, caller, lambda: service.create(caller, webhook), CreatedWebhook)
+
+
+lambda_handler = http.handler(app)

@@ -1,0 +1,1 @@
+"""Webhooks: a caller's own addresses, which are told when the caller's work is done."""

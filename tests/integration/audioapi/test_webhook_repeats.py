@@ -1,0 +1,242 @@
+"""What has arrived is not sent again unless somebody asks: duplicates, crashes and replays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from audioapi.webhooks import sender, service, store
+from tests.integration.audioapi.webhook_calls import (
+    CrashError,
+    Queue,
+    announce,
+    call,
+    create,
+    log,
+    pauses,
+    prepared,
+)
+from tests.receiver import Receiver, receiving, status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.model import Stack
+
+
+@pytest.fixture
+def queue(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    return prepared(monkeypatch)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as listening:
+        yield listening
+
+
+def test_an_event_that_is_announced_twice_arrives_once(queue: Queue, receiver: Receiver) -> None:
+    webhook = create(receiver.url)
+    announce()
+    queue.clock.now += 1000
+    announce()
+    queue.run()
+    announce()
+    queue.run()
+    assert len(receiver.got) == 1
+    assert len(log(webhook["id"])) == 1
+
+
+def test_a_message_that_sqs_gives_out_twice_is_sent_once(queue: Queue, receiver: Receiver) -> None:
+    create(receiver.url)
+    announce()
+    [event] = queue.fetch()
+    queue.put(event)
+    queue.give(0)
+    [told] = queue.fetch()
+    queue.put(told)
+    queue.run()
+    assert len(receiver.got) == 1
+
+
+def test_one_that_comes_while_the_first_is_under_way_waits_for_it(
+    queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(receiver.url)
+    announce()
+    queue.run(most=1)
+    [(_, _, told)] = queue.waiting
+    post = sender.post
+
+    def and_meanwhile(*args: Any, **options: Any) -> sender.Outcome:
+        queue.put(told)
+        queue.give(0)
+        return post(*args, **options)
+
+    monkeypatch.setattr(sender, "post", and_meanwhile)
+    queue.run()
+    assert len(receiver.got) == 1
+
+
+def test_of_two_that_see_it_due_at_once_one_sends(
+    queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(receiver.url)
+    announce()
+    queue.run(most=1)
+    [(_, _, told)] = queue.waiting
+    claim = store.claim
+
+    def after_another(*args: Any, **options: Any) -> Any:
+        """The other one has it, and is killed with it."""
+        monkeypatch.setattr(store, "claim", claim)
+        assert claim(*args, **options) is not None
+        queue.put(told, in_ms=360_000)
+        return claim(*args, **options)
+
+    monkeypatch.setattr(store, "claim", after_another)
+    queue.run(most=1)
+    assert receiver.got == []
+    queue.run()
+    assert len(receiver.got) == 1
+
+
+def test_a_failure_that_is_noted_too_late_changes_nothing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that ran out while its holder was held up; another copy has delivered since."""
+    with receiving() as receiver:
+        webhook = create(receiver.url)
+        announce()
+        queue.run(most=1)
+        [(_, _, told)] = queue.waiting
+        post = sender.post
+
+        def held_up(*_: Any, **__: Any) -> sender.Outcome:
+            monkeypatch.setattr(sender, "post", post)
+            queue.put(told, in_ms=120_000)
+            queue.give(0)
+            return sender.Outcome(status_code=500)
+
+        monkeypatch.setattr(sender, "post", held_up)
+        queue.run()
+    [delivered] = log(webhook["id"])
+    assert delivered["status"] == "delivered"
+    assert [attempt["status_code"] for attempt in delivered["attempts"]] == [204]
+
+
+def test_a_replay_is_the_same_message_again(queue: Queue, receiver: Receiver) -> None:
+    webhook = create(receiver.url)
+    announce()
+    queue.run()
+    [delivered] = log(webhook["id"])
+    queue.clock.now += 7_000
+    assert call("replay", webhook["id"], delivered["id"]).status == 202
+    queue.run()
+    first, again = receiver.got
+    assert again.verified(webhook["secret"]) == first.verified(webhook["secret"])
+    assert again.headers["webhook-id"] == first.headers["webhook-id"]
+    assert again.headers["webhook-timestamp"] > first.headers["webhook-timestamp"]
+    [replayed] = log(webhook["id"])
+    assert replayed["status"] == "delivered"
+    assert len(replayed["attempts"]) == 2
+
+
+def test_a_replay_has_all_attempts_again(queue: Queue) -> None:
+    with receiving(status(500)) as receiver:
+        webhook = create(receiver.url)
+        announce()
+        queue.run()
+        [failed] = log(webhook["id"])
+        call("replay", webhook["id"], failed["id"])
+        queue.run()
+        assert len(receiver.got) == 16
+        receiver.replies[:] = [status(200)]
+        call("replay", webhook["id"], failed["id"])
+        queue.run()
+    [delivered] = log(webhook["id"])
+    assert (delivered["status"], len(delivered["attempts"])) == ("delivered", 17)
+
+
+def test_a_replay_takes_the_place_of_what_is_scheduled(queue: Queue) -> None:
+    with receiving(status(500), status(500), status(200)) as receiver:
+        webhook = create(receiver.url)
+        announce()
+        queue.run(most=3)
+        [pending] = log(webhook["id"])
+        call("replay", webhook["id"], pending["id"])
+        queue.run()
+    assert len(receiver.got) == 3
+    [delivered] = log(webhook["id"])
+    assert pauses(delivered["attempts"]) == [5, 0]
+    assert delivered["status"] == "delivered"
+
+
+def test_two_replays_at_once_are_one(queue: Queue, receiver: Receiver) -> None:
+    webhook = create(receiver.url)
+    announce()
+    queue.run()
+    found = store.delivery(webhook["id"], log(webhook["id"])[0]["id"])
+    assert found is not None
+    assert store.replay(found, now=queue.clock.now) is not None
+    assert store.replay(found, now=queue.clock.now) is None
+
+
+def test_only_the_last_attempts_are_kept(queue: Queue) -> None:
+    with receiving(status(500)) as receiver:
+        webhook = create(receiver.url)
+        announce()
+        queue.run()
+        for _ in range(7):
+            call("replay", webhook["id"], log(webhook["id"])[0]["id"])
+            queue.run()
+        assert len(receiver.got) == 64
+    assert len(log(webhook["id"])[0]["attempts"]) == store.ATTEMPTS_KEPT
+
+
+@pytest.mark.parametrize("note", ["delivered", "not_delivered"])
+def test_a_crash_between_an_attempt_and_its_note_makes_it_again_and_recognisable(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise CrashError
+
+    with receiving(status(200 if note == "delivered" else 500), status(200)) as receiver:
+        webhook = create(receiver.url)
+        announce()
+        with monkeypatch.context() as patch:
+            patch.setattr(store, note, killed)
+            queue.run(most=2)
+        queue.run()
+    first, again = receiver.got
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert first.body == again.body
+    [delivered] = log(webhook["id"])
+    assert (delivered["status"], len(delivered["attempts"])) == ("delivered", 1)
+
+
+def test_a_crash_while_an_event_becomes_deliveries_leaves_none_out(
+    queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        create(f"{receiver.url}/{number}")
+    announce()
+    for step in (store, "add_delivery"), (service, "send"):
+        with monkeypatch.context() as patch:
+            patch.setattr(*step, _killed_at_second(getattr(*step)))
+            queue.run(most=1)
+    queue.run()
+    assert sorted(got.path for got in receiver.got) == ["/hook/0", "/hook/1", "/hook/2"]
+
+
+def _killed_at_second(work: Callable[..., None]) -> Callable[..., None]:
+    calls: list[object] = []
+
+    def killed(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == 2:
+            raise CrashError
+        work(*args)
+
+    return killed
