@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 24 * 3600
 _KEY = re.compile(r"[!-~]{1,255}")
 _RETRY_AFTER = "1"
+_CREDENTIALS = ("api_key", "token")
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -36,9 +37,11 @@ def once(
     """What `work` returns; for a request of the same caller with the same key within a day, what
     it returned then. A failure is not kept: the next request with the key tries again.
 
-    Raises ConflictError while the first one is being carried out, and UnprocessableError for a key
-    that came with another request.
+    What was returned may hold a secret, so whoever asks again must be one who may ask: raises
+    ForbiddenError for a key without the scope `write`, ConflictError while the first request is
+    being carried out, and UnprocessableError for a key that came with another request.
     """
+    caller.require("write")
     event = app.current_event
     key = event.headers.get("idempotency-key")
     if key is None:
@@ -74,7 +77,7 @@ def once(
 
     request = {
         "identity": [caller.organization_id, caller.user_id, event.http_method, event.path, key],
-        "payload": [event.query_string_parameters, event.body],
+        "payload": [_without_credentials(event.query_string_parameters), event.body],
     }
     try:
         answered: Answer = perform(request=request)
@@ -87,3 +90,8 @@ def once(
             "Idempotency-Key was used with another request", field="Idempotency-Key"
         ) from error
     return answered
+
+
+def _without_credentials(query: dict[str, str] | None) -> dict[str, str]:
+    """A request that is sent again may well carry a newer token."""
+    return {name: value for name, value in (query or {}).items() if name not in _CREDENTIALS}
