@@ -1,15 +1,8 @@
-"""What Alembic runs: the pending revisions, in one transaction."""
+"""What Alembic runs: the pending revisions, in the transaction that `upgrade` began."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from audioapi import database
-from audioapi.organizations import Organization
-
-target_metadata = Organization.metadata
-
-with database.engine(context.config.attributes["url"]).connect() as connection:
-    context.configure(connection=connection, target_metadata=target_metadata)
-    with context.begin_transaction():
-        context.run_migrations()
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()
