@@ -26,6 +26,7 @@ PARAMETERS = {
     "CloseSettleSeconds": "0",
     "DatabaseUrlSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-url",
     "Transcriber": "none",
+    "AllowPrivateWebhooks": "true",
 }
 CACHED = (
     settings.identity,

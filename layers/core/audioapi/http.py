@@ -40,6 +40,11 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
         logger.exception("request failed")
         return _response(app, problems.INTERNAL, dialect)
 
+    def no_route(_: RouteNotFoundError) -> Response[str]:
+        """A path whose variable holds what none may: the gateway's pattern takes more than ours."""
+        return _response(app, problems.NotFoundError("Not found"), dialect)
+
+    app.not_found(no_route)
     app.exception_handler(problems.AudioApiError)(known)
     app.exception_handler(RequestValidationError)(malformed)
     app.exception_handler(Exception)(unknown)

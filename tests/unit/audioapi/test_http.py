@@ -98,3 +98,34 @@ def test_a_wrong_method_is_told_the_right_ones(path: str, allowed: list[str]) ->
     status, body, response = answer(http.fallback(ROUTES), request("DELETE", path))
     assert (status, body["code"], body["valid_values"]) == (405, "METHOD_NOT_ALLOWED", allowed)
     assert response["headers"]["Allow"] == ", ".join(allowed)
+
+
+def test_a_path_that_only_the_gateway_takes_for_a_route_is_not_found() -> None:
+    app = http.resolver()
+
+    @app.get("/things/<thing_id>")
+    def thing(thing_id: str) -> str:
+        return thing_id
+
+    status, body, _ = answer(app, request(path="/things/#"))
+    assert (status, body["code"]) == (404, "NOT_FOUND")
+
+
+def test_each_family_has_its_dialect() -> None:
+    error = problems.InvalidRequestError("page: too small", field="page")
+    memories = problems.body(error, "r", problems.MEMORIES)
+    assert memories["error"] == {"code": "INVALID_REQUEST", "message": "page: too small"}
+    library = problems.body(error, "r", problems.LIBRARY)
+    assert (library["statusCode"], library["message"]) == (400, "page: too small")
+    assert memories["detail"] == library["detail"] == "page: too small"
+
+
+def test_a_familys_malformed_requests_are_what_its_document_says() -> None:
+    app = http.resolver(problems.LIBRARY)
+
+    @app.get("/things")
+    def things(page: Annotated[int, Query(ge=1)] = 1) -> dict[str, int]:
+        return {"page": page}
+
+    status, body, _ = answer(app, request(page="0"))
+    assert (status, body["field"], body["statusCode"]) == (400, "page", 400)
