@@ -16,6 +16,8 @@ import pytest
 from audioapi import identity
 from audioapi.identity import Principal
 from audioapi.streaming import store
+from audioapi.webhooks import store as webhook_store
+from audioapi.webhooks.models import Delivery, EventType, Webhook
 from local import template
 from tests.unit.audioapi.context import Context
 from tests.unit.audioapi.test_session_states import session
@@ -72,6 +74,7 @@ CONTRACT = {
 }
 SESSION_ID = "3f2b8c1e-6d4a-4b0f-9c57-2e8a1d0f7b36"
 CONNECTION_ID = "Ck3nXeYdoAMCJ1Q="
+ORGANIZATION_ID = "0ac3e000-0000-4000-8000-000000000001"
 
 # What each function gives back for its sample event, told by a part of it.
 ANSWERS = {
@@ -96,9 +99,9 @@ ANSWERS = {
     "UploadAbortFunction": '"statusCode": 404',
     "WebhookCreateFunction": '"statusCode": 201',
     "WebhookListFunction": '"statusCode": 200',
-    "WebhookDeleteFunction": '"statusCode": 404',
-    "WebhookDeliveriesFunction": '"statusCode": 404',
-    "WebhookReplayFunction": '"statusCode": 404',
+    "WebhookDeleteFunction": '"statusCode": 200',
+    "WebhookDeliveriesFunction": '"statusCode": 200',
+    "WebhookReplayFunction": '"statusCode": 202',
     "WebhookDeliverFunction": '"batchItemFailures": []',
     "MigrateFunction": "0003",
     "FallbackFunction": '"statusCode": 405',
@@ -127,15 +130,36 @@ def statements(name: str) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def known(stack: Stack, database_secret: None) -> None:
     """The key, the session and the connection that the sample events speak of."""
-    identity.put_api_key("dev-key", Principal("dev-user", "acme-corp"))
+    identity.put_api_key("dev-key", Principal("dev-user", ORGANIZATION_ID))
     kept = session(
         session_id=SESSION_ID,
         user_id="dev-user",
-        organization_id="acme-corp",
+        organization_id=ORGANIZATION_ID,
         last_activity=1795251600000,
         expires_at=1895251600000,
     )
     store.add_session(kept, CONNECTION_ID)
+    hook = Webhook(
+        id="wh_009f1c2b7ad0e34f5566778899",
+        organization_id=ORGANIZATION_ID,
+        user_id="dev-user",
+        url="https://127.0.0.1:8443/",
+        events=list(EventType),
+        description="",
+        secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        created_at=0,
+    )
+    webhook_store._put_new(webhook_store._webhook_item(hook))
+    webhook_store.add_delivery(
+        Delivery(
+            id="dlv_01a0017a2b80d24c1e7f90ab35c8e6f1",
+            webhook_id=hook.id,
+            event_id="evt_1",
+            type="recording.completed",
+            body="{}",
+            next_attempt_at=1795251600000,
+        )
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
