@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ class FakeUploads:
         self.lock = threading.Lock()
         self.end = threading.Event()
         self.in_flight = 0
+        self.open_connections = 0
         self.processing: dict[str, str] = {}
         self.created: dict[str, str] = {}
 
@@ -230,6 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         with self.server_state.lock:
             self.server_state.connections += 1
+            self.server_state.open_connections += 1
+
+    def finish(self) -> None:
+        super().finish()
+        with self.server_state.lock:
+            self.server_state.open_connections -= 1
 
     def handle(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -306,6 +314,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self) -> None:
         self.close_connection = True
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def digest(data: bytes) -> str:

@@ -8,17 +8,16 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from audio_client.cli import main
-from tests.unit.client.fake_uploads import FakeUploads
+from tests.unit.client.fake_uploads import FakeUploads, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CLIENT = Path(__file__).parents[3] / "clients" / "python"
 CONTENT = random.Random(1).randbytes(7_654)  # eight parts
@@ -60,13 +59,6 @@ def started(server: FakeUploads, *arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_file_is_uploaded_and_its_result_printed(

@@ -17,7 +17,7 @@ from audio_client import (
     Uploaded,
     UploadRefusedError,
 )
-from tests.unit.client.fake_uploads import FakeUploads
+from tests.unit.client.fake_uploads import FakeUploads, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,7 @@ def stopped(server: FakeUploads, file: Path, *, after: int, **options: Any) -> N
     server.faults = missing or last
     with pytest.raises(UploadRefusedError):
         upload(server, file, in_flight=1, **options)
+    until(lambda: server.open_connections == 0)  # what was on its way has arrived, too
     assert list(server.upload.parts) == PARTS[:after]
     server.faults.clear()
     server.requests.clear()
@@ -176,7 +177,7 @@ def test_patience_ends(server: FakeUploads, talk: Path) -> None:
     server.faults = [("PUT .*", 503, {})] * 1000
     with pytest.raises(UploadRefusedError, match="A part was refused: status 503"):
         upload(server, talk, in_flight=1)
-    assert server.sent == [1] * 10
+    assert server.sent.count(1) == 10
 
 
 def test_a_server_that_was_never_reached_is_not_waited_for(talk: Path) -> None:
