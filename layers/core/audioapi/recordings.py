@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from audioapi.problems import UnprocessableError
 
+Extension = Literal["m4a", "mp3", "wav", "flac", "aac", "ogg", "opus", "webm"]
+EXTENSIONS: tuple[str, ...] = get_args(Extension)
 _FILE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 _KEY_BYTES = 1024
