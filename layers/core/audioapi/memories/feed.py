@@ -44,7 +44,7 @@ class Position(NamedTuple):
 
 
 def page(
-    owner: Owner, *, limit: int, after: Position | None, search: str | None
+    owner: Owner, *, limit: int, after: Position | None, search: str = ""
 ) -> tuple[list[Memory], Position | None]:
     """Up to `limit` memories that stand behind `after`, and the last one's position if more follow.
 

@@ -82,7 +82,7 @@ class WorldMMSegment(Base):
     search: Mapped[str | None] = mapped_column(
         TSVECTOR,
         Computed(
-            f"to_tsvector('{SEARCH_CONFIGURATION}', transcript)"
+            f"to_tsvector('{SEARCH_CONFIGURATION}', nullif(transcript, ''))"
             " || array_to_tsvector(ARRAY[left(organization_id || '/' || user_id, 500)])",
             persisted=True,
         ),

@@ -41,7 +41,8 @@ def own_memories(
     """The caller's memories, newest first; with `search`, those with a window that matches."""
     caller = required(principal)
     caller.require("read")
-    if search and not _can_be_kept(search):
+    search = search.strip() if search else ""
+    if not _can_be_kept(search):
         raise InvalidRequestError("search must be text without NUL", field="search")
     try:
         after = None if cursor is None else feed.Position.of(cursor)

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy import Text, cast, delete, func, literal, or_, select, update
+from sqlalchemy import Text, cast, delete, func, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from audioapi import database
@@ -85,12 +85,10 @@ def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
         _wait_for_turn(session, recording)
         complete = _of(recording) & (WorldMMSegment.processing_status == "complete")
         if session.scalar(select(WorldMMSegment.id).where(complete).limit(1)) is None:
-            adding = insert(WorldMMSegment).on_conflict_do_update(
-                index_elements=[WorldMMSegment.id],
-                set_={"processing_status": "pending", "updated_at": func.now()},
-                where=_of(recording) & (WorldMMSegment.processing_status == "failed"),
+            failed = WorldMMSegment.processing_status == "failed"
+            session.execute(
+                _put(recording, over=failed), _rows(recording, windows, status="pending")
             )
-            session.execute(adding, _rows(recording, windows, "pending"))
 
     database.transaction(work)
 
@@ -104,7 +102,7 @@ def complete(recording: Recording, windows: Sequence[Window]) -> bool:
         _wait_for_turn(session, recording)
         if session.scalar(select(WorldMMSegment.id).where(_of(recording)).limit(1)) is None:
             return False
-        session.execute(_completing(recording), _rows(recording, windows, "complete"))
+        session.execute(_put(recording), _rows(recording, windows, status="complete"))
         session.execute(
             delete(WorldMMSegment).where(
                 _of(recording),
@@ -169,25 +167,27 @@ def _of(recording: Recording) -> ColumnElement[bool]:
     return owned(recording) & (WorldMMSegment.source_session_id == recording.session_id)
 
 
-def _completing(recording: Recording) -> Insert:
-    """Writes only what is new, so that `updated_at` tells when something changed."""
+def _put(recording: Recording, *, over: ColumnElement[bool] | None = None) -> Insert:
+    """Adds rows, and writes over those of the same windows where `over` holds. What is the same
+    isn't written, so that `updated_at` tells when something changed.
+    """
     adding = insert(WorldMMSegment)
-    exact = {
+    new = {
         name: adding.excluded[name]
         for name in ("recorded_at", "processing_status", *Window._fields[1:])
     }
     differs = or_(
-        *(getattr(WorldMMSegment, name).is_distinct_from(new) for name, new in exact.items())
+        *(getattr(WorldMMSegment, name).is_distinct_from(value) for name, value in new.items())
     )
     return adding.on_conflict_do_update(
         index_elements=[WorldMMSegment.id],
-        set_={**exact, "updated_at": func.now()},
-        where=_of(recording) & differs,
+        set_={**new, "updated_at": func.now()},
+        where=_of(recording) & differs & (true() if over is None else over),
     )
 
 
 def _rows(
-    recording: Recording, windows: Sequence[Window], status: ProcessingStatus
+    recording: Recording, windows: Sequence[Window], *, status: ProcessingStatus
 ) -> list[dict[str, object]]:
     """The same recording's same window has the same id, whoever writes it."""
     return [

@@ -37,7 +37,7 @@ def upgrade() -> None:
             "search",
             postgresql.TSVECTOR(),
             sa.Computed(
-                "to_tsvector('english', transcript)"
+                "to_tsvector('english', nullif(transcript, ''))"
                 " || array_to_tsvector(ARRAY[left(organization_id || '/' || user_id, 500)])",
                 persisted=True,
             ),
