@@ -307,10 +307,14 @@ def test_somebody_elses_upload_is_as_one_that_is_not_there(
 def test_another_familys_upload_is_not_there() -> None:
     caller = Principal("dev-user", "acme-corp")
     recording = kept(begin(SIZE)["upload_id"])
-    other = recording.file.model_copy(update={"purpose": "library", "key": "library/x"})
+    details = {"title": "Noon", "tags": ["a"], "gain": 0.5, "count": 7, "usage": None}
+    other = recording.file.model_copy(
+        update={"purpose": "library", "key": "library/x", "details": details}
+    )
     upload = service.begin(caller, other)
     assert call("upload_get", upload.upload_id).status == 404
-    assert service.find(caller, upload.upload_id, purpose="library") == upload
+    found = service.find(caller, upload.upload_id, purpose="library")
+    assert (found, found.file.details) == (upload, details)
 
 
 @pytest.mark.parametrize("upload_id", ["17", "x" * 3000, "A" * 32])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,7 +43,8 @@ _REACHED_FROM = {
 
 class File(BaseModel):
     """A file that is to be uploaded. `size` in bytes; `key` is where it goes in the bucket, and
-    `purpose` the family that asked, which alone finds the upload again.
+    `purpose` the family that asked, which alone finds the upload again, and in it `details`, JSON
+    values that are its own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +54,7 @@ class File(BaseModel):
     name: str
     size: int
     content_type: str
+    details: dict[str, Any] = {}
 
 
 class Upload(BaseModel):
