@@ -19,7 +19,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run test unit integration e2e demo faults bench typescript check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run test unit integration e2e demo faults bench typescript migrate check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ typescript: $(READY) $(PACKAGES)  ## Checks the TypeScript client and runs its t
 $(PACKAGES): $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
 	cd $(TYPESCRIPT) && npm ci --no-audit --no-fund
 	@touch $@
+
+# The URL goes by the environment: everybody on a machine may read a command's arguments.
+migrate: $(READY)  ## Brings the schema at DATABASE_URL, else the running stack's, to the newest revision
+	@if [ -z "$${DATABASE_URL:-}" ]; then \
+	  [ -f .local/stack.json ] || { echo "Start the stack with make run, or give DATABASE_URL=postgresql://…" >&2; exit 1; }; \
+	  export DATABASE_URL="$$($(BIN)/python -c 'import json; print(json.load(open(".local/stack.json"))["database_url"])')"; \
+	fi; exec $(BIN)/python -m audioapi.migrations
 
 check: format lint types template  ## Checks format, lint, types and template, as CI does
 
