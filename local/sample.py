@@ -111,7 +111,7 @@ async def remembered(recording: Recording, address: Address) -> Memory:
         recording.session_id,
         audio["duration_seconds"],
         audio["presigned_url"],
-        task["result"].get("transcript", {}).get("text", ""),
+        task["result"]["text"] or "",
     )
 
 
