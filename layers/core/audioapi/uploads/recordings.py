@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, Field
 
 from audioapi.problems import UnprocessableError
-from audioapi.recordings import check_file_id, check_file_name, recording_key
+from audioapi.recordings import EXTENSIONS, check_file_id, check_file_name, recording_key
 from audioapi.uploads import service
 from audioapi.uploads.models import (
     MOST_PARTS_AT_ONCE,
@@ -25,8 +25,6 @@ from audioapi.uploads.models import (
 if TYPE_CHECKING:
     from audioapi.identity import Principal
 
-EXTENSIONS = ("m4a", "mp3", "wav", "flac", "aac", "ogg", "opus", "webm")
-"""What processing takes."""
 _PURPOSE = "recording"
 
 
