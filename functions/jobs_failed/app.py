@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.processing import given_up
 from audioapi.streaming import assembly
 
 settings.streaming()
+settings.processing()
+settings.webhooks()
+settings.database()
 
-GIVE_UP = {
+GIVE_UP: dict[str, Callable[..., None]] = {
     "assemble_session": assembly.give_up,
     "fold_chunks": assembly.fold_failed,
+    "process_recording": given_up.recording,
+    "process_session": given_up.session,
+    "transcribe_part": given_up.part,
+    "merge_transcript": given_up.recording,
+    "transcript_ready": given_up.amazon_job,
 }
 
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.processing import transcripts, work
 from audioapi.streaming import assembly
 
 settings.streaming()
+settings.processing()
+settings.memories()
+settings.webhooks()
+settings.database()
+settings.worker()
 
-WORK = {
+WORK: dict[str, Callable[..., None]] = {
     "assemble_session": assembly.assemble_session,
     "fold_chunks": assembly.fold_chunks,
+    "process_recording": work.process_recording,
+    "process_session": work.process_session,
+    "transcribe_part": transcripts.transcribe_part,
+    "merge_transcript": transcripts.merge_transcript,
+    "transcript_ready": transcripts.transcript_ready,
 }
 
 
-def work(message: dict[str, Any], _: jobs.Delivery) -> None:
+def do(message: dict[str, Any], _: jobs.Delivery) -> None:
     WORK[message.pop("type")](**message)
 
 
-lambda_handler = jobs.handler(work, queue_url=settings.streaming().jobs_queue_url)
+lambda_handler = jobs.handler(do, queue_url=settings.streaming().jobs_queue_url)

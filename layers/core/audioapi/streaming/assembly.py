@@ -7,9 +7,9 @@ chunks give the same bytes under the same key, and only then is the session call
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from audioapi import objects, queues, settings
+from audioapi import objects, queues, settings, worker
 from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
 from audioapi.observe import logger
@@ -110,7 +110,7 @@ def _make_file(sealed: Session) -> Session | None:
         sample_rate=sealed.sample_rate,
         channels=sealed.channels,
         report=report,
-        limits=assemble.Limits(audio_seconds=config.max_session_duration_hours * 3600),
+        limits=worker.limits(),
         loglevel=config.ffmpeg_loglevel,
     )
     key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
@@ -143,11 +143,27 @@ class _Found:
 
 
 def _announce(finished: Session) -> None:
-    """May be said twice: after the first time, nobody is connected any more."""
+    """May be said twice: after the first time, nobody is connected any more, and a file that is
+    processed already isn't processed again.
+    """
     queues.send(
         settings.streaming().notifications_queue_url,
         {"session_id": finished.session_id, "frame": _result(finished)},
     )
+    if finished.file_path and not finished.anonymous:
+        queues.send(settings.streaming().jobs_queue_url, _processing(finished))
+
+
+def _processing(finished: Session) -> dict[str, Any]:
+    """The job that makes memories of the file."""
+    return {
+        "type": "process_session",
+        "session_id": finished.session_id,
+        "organization_id": finished.organization_id,
+        "user_id": finished.user_id,
+        "key": finished.file_path,
+        "start_time": finished.start_time,
+    }
 
 
 def _result(finished: Session) -> Frame:

@@ -1,0 +1,17 @@
+"""What the worker's machine allows recordings to come to."""
+
+from __future__ import annotations
+
+from audioapi import settings
+from audioapi.media.assemble import Limits
+
+_MEGABYTE = 1024 * 1024
+_KEPT_FREE_MB = 32
+
+
+def limits() -> Limits:
+    """No recording may be longer than a stream session, nor spooled to more disk than there is."""
+    return Limits(
+        audio_seconds=settings.streaming().max_session_duration_hours * 3600,
+        disk_bytes=(settings.worker().worker_storage_mb - _KEPT_FREE_MB) * _MEGABYTE,
+    )
