@@ -63,7 +63,8 @@ def find(owner: Owner, memory_id: str) -> Segment | None:
 
 def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None]) -> int:
     """Removes all segments of the owner's session of that id, else their segment of that id, after
-    `first` removed what can't be found without them; how many there were.
+    `first` removed what can't be found without them; how many there were. `first` runs inside the
+    transaction, while the owner's other work waits, and again if that is tried again.
     """
 
     def work(session: Session) -> int:
