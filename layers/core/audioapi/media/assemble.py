@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "MediaError", "NotAudioError", "Report", "assemble"]
 
 _MOST_WARNINGS = 20
-_SHORTFALL_SECONDS = 0.05  # less than that may be lost in rounding and resampling
 _DECLARED = {"mp3": Container.MP3, "flac": Container.FLAC, "aac": Container.ADTS}
 
 
@@ -82,7 +81,7 @@ def _decoded(
         except (NotAudioError, DamagedError) as error:
             complaint = str(error)
         end = report.samples / session.sample_rate
-        if reasons := [*filter(None, (complaint, _shortfall(segment, end - start)))]:
+        if reasons := [*filter(None, (complaint, segment.shortfall(end - start)))]:
             report.warn(f"{_place(segment, start, end)}: {'; '.join(reasons)}")
 
 
@@ -90,13 +89,6 @@ def _place(segment: Segment, start: float, end: float) -> str:
     if start == end:
         return f"{segment.name} at {start:.2f} s"
     return f"{segment.name} from {start:.2f} s to {end:.2f} s"
-
-
-def _shortfall(segment: Segment, seconds: float) -> str | None:
-    """What is missing of a file that says how long it is."""
-    if segment.promised is None or seconds > segment.promised - _SHORTFALL_SECONDS:
-        return None
-    return f"it promises {segment.promised:.2f} s, {seconds:.2f} s came"
 
 
 def _counted(segments: Iterable[Segment], report: Report) -> Iterator[Segment]:

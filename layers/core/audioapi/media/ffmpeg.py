@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from audioapi.media.errors import TooLargeError
 from audioapi.media.messages import Messages
+from audioapi.media.pieces import pieces
 from audioapi.media.process import Limits, started
 from audioapi.media.segments import Pcm
 from audioapi.media.sniff import Container
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "decode", "run", "to_stdout"]
 
+_BLOCK_BYTES = 1024 * 1024  # FFmpeg writes little at a time, each of which would cost its readers
 _NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
 """What a reader has to know may stand at the end: an MP4 through a pipe gives no sample, and exit
 status 0. All others decode from a pipe to the very samples they decode to from a file."""
@@ -60,7 +62,8 @@ def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
     hear: Callable[[str], None] | None = None,
 ) -> Generator[bytes, None, str | None]:
     """What FFmpeg makes of the segment on its standard output, which has to be `target`, in blocks
-    of up to 1 MB. `outputs` are the arguments that say what it makes; `hear` gets its messages.
+    of 1 MB, the last one shorter. `outputs` are the arguments that say what it makes; `hear` gets
+    each line of its messages.
 
     Returns what FFmpeg had against bytes that it decoded nevertheless, None if nothing.
     Raises NotAudioError if there is not one sample in them, DamagedError if FFmpeg gives up after
@@ -74,7 +77,7 @@ def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
             [*_command(segment.kind, url, loglevel), *outputs], stdin, limits, Messages(hear)
         ) as ffmpeg,
     ):
-        for block in ffmpeg.converse(feed):
+        for block in pieces(ffmpeg.converse(feed), _BLOCK_BYTES):
             passed += len(block)
             limits.check(passed // target.frame_bytes, target.sample_rate)
             yield block

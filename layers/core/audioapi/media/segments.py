@@ -2,13 +2,14 @@
 
 Chunks are pieces of a stream cut anywhere, so where one begins means little: another segment begins
 only if a file surely begins there too (`sniff.starts_file`), and where a WAV said that it ends.
+What was sent as one file is one segment, whatever is in it (`whole`).
 Memory is constant: a look ahead of a few KB, up to 1 MB for a WAV whose header is as long.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from audioapi.media import flac, mpeg, ogg, wav
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
 _LONGEST_HEADER = 1024 * 1024
+_SHORTFALL_SECONDS = 0.05  # less than that may be lost in rounding and resampling
 
 _ENCODINGS = {
     (wav.PCM, 1): "u8",
@@ -73,14 +75,21 @@ class Segment:
     def name(self) -> str:
         return self.kind.name if isinstance(self.kind, Container) else "Samples"
 
+    def shortfall(self, seconds: float) -> str | None:
+        """What is missing if so much came of a file that says how long it is."""
+        if self.promised is None or seconds > self.promised - _SHORTFALL_SECONDS:
+            return None
+        return f"it promises {self.promised:.2f} s, {seconds:.2f} s came"
+
 
 class Lookahead:
-    """A stream of chunks that can be looked into, and knows where chunks begin; `position` counts
-    the bytes that were taken from it.
+    """A stream of chunks that can be looked into, and knows where chunks begin, unless they are
+    `blocks` of one file, cut anywhere; `position` counts the bytes that were taken from it.
     """
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], *, blocks: bool = False) -> None:
         self._chunks = iter(chunks)
+        self._blocks = blocks
         self._ahead: deque[bytes] = deque()
         self._size = 0
         self.at_chunk = True
@@ -105,8 +114,8 @@ class Lookahead:
             return b""
         chunk = self._ahead.popleft()
         taken = chunk[:limit]
-        self.at_chunk = len(taken) == len(chunk)
-        if not self.at_chunk:
+        self.at_chunk = len(taken) == len(chunk) and not self._blocks
+        if len(taken) < len(chunk):
             self._ahead.appendleft(chunk[len(taken) :])
         self._size -= len(taken)
         self.position += len(taken)
@@ -159,6 +168,38 @@ def split(
             left_out = _discard(source.run())
             told(f"{left_out} bytes were left out: {other or 'no audio, behind the end of a WAV'}")
         first = False
+
+
+def whole(blocks: Iterable[bytes], *, warn: Callable[[str], None]) -> Segment:
+    """The one segment that a file is, cut into blocks anywhere, whatever begins in its middle.
+
+    Raises NotAudioError if it's empty or begins with nothing that is known as audio. `warn` is told
+    what `split` tells.
+    """
+    source = Lookahead(blocks, blocks=True)
+    if not source.peek(1):
+        raise NotAudioError("It is empty")
+    tagged = _skip_tags(source)
+    head = source.peek(HEAD_BYTES)
+    kind = sniff(head)
+    if kind is None and (other := not_audio(head)):
+        raise NotAudioError(f"It is no audio: it starts with {other}")
+    if kind is None and not tagged:
+        raise NotAudioError("It is no kind of audio that is known here")
+
+    def told(text: str) -> None:
+        warn(f"At byte {source.position}: {text}")
+
+    segment = _segment(source, head, kind or Container.MP3, told)
+    return replace(segment, data=_to_the_end(segment.data, source, told))
+
+
+def _to_the_end(
+    data: Iterator[bytes], source: Lookahead, warn: Callable[[str], None]
+) -> Iterator[bytes]:
+    yield from data
+    if left_out := _discard(source.run()):
+        warn(f"{left_out} bytes behind the end of the WAV were left out")
 
 
 def _skip_tags(source: Lookahead) -> bool:
