@@ -15,10 +15,12 @@ import pytest
 
 from audioapi import identity
 from audioapi.identity import Principal
+from audioapi.memories.windows import Recording
 from audioapi.streaming import store
 from audioapi.webhooks import store as webhook_store
 from audioapi.webhooks.models import Delivery, EventType, Webhook
 from local import template
+from tests.integration.audioapi.memory_calls import remember
 from tests.unit.audioapi.context import Context
 from tests.unit.audioapi.test_session_states import session
 
@@ -86,10 +88,10 @@ ANSWERS = {
     "SessionListFunction": '"statusCode": 200',
     "SessionGetFunction": '"statusCode": 200',
     "SessionCloseFunction": '"statusCode": 200',
-    "MemoriesAudioFunction": '"statusCode": 404',
-    "MemoriesAudioMetadataFunction": '"statusCode": 404',
+    "MemoriesAudioFunction": '"statusCode": 200',
+    "MemoriesAudioMetadataFunction": '"statusCode": 200',
     "MemoryListFunction": '"statusCode": 200',
-    "MemoryDeleteFunction": '"statusCode": 404',
+    "MemoryDeleteFunction": '"statusCode": 200',
     "ProcessAudioFunction": '"statusCode": 200',
     "AudioTaskFunction": '"statusCode": 404',
     "UploadCreateFunction": '"statusCode": 201',
@@ -139,6 +141,7 @@ def known(stack: Stack, database_secret: None) -> None:
         expires_at=1895251600000,
     )
     store.add_session(kept, CONNECTION_ID)
+    remember(Recording(SESSION_ID, ORGANIZATION_ID, "dev-user", 1795251600000))
     hook = Webhook(
         id="wh_009f1c2b7ad0e34f5566778899",
         organization_id=ORGANIZATION_ID,
