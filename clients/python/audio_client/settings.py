@@ -14,7 +14,7 @@ class Retry:
     lost connection is replaced after `first_delay`, doubled with each failure up to `max_delay`.
     An idle one is kept by a frame every `keepalive`: the server closes a session after 5 minutes
     without, API Gateway a connection after 10. The file is asked for every `poll` when the
-    connection is gone.
+    connection is gone, and so is a task. An upload's requests wait as connections do.
     """
 
     ack_timeout: float = 5.0
