@@ -103,17 +103,16 @@ def assemble(upload: Upload, parts: Sequence[ReceivedPart]) -> None:
 
 def is_assembled(upload: Upload) -> bool:
     """Whether the object at the upload's key is the one that this upload made."""
-    try:
-        found = objects.client().head_object(Bucket=_bucket(), Key=upload.file.key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
-            return False
-        raise
+    if not is_taken(upload.file.key):
+        return False
+    found = objects.client().head_object(Bucket=_bucket(), Key=upload.file.key)
     return found["Metadata"].get(_OWNER) == upload.upload_id
 
 
 def is_taken(key: str) -> bool:
-    """Whether there is an object at `key`: keys come in order, so it would be the first."""
+    """Whether there is an object at `key`, which would be the first that is listed. HeadObject
+    can't tell what isn't there from what may not be seen, where only a prefix may be listed.
+    """
     return next(objects.keys(_bucket(), key), None) == key
 
 
