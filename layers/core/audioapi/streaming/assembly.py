@@ -15,6 +15,7 @@ from audioapi.media import assemble, wav
 from audioapi.observe import logger
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.models import Session, Status
+from audioapi.webhooks import service as webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,8 +151,29 @@ def _announce(finished: Session) -> None:
         settings.streaming().notifications_queue_url,
         {"session_id": finished.session_id, "frame": _result(finished)},
     )
-    if finished.file_path and not finished.anonymous:
+    if finished.user_id is None or finished.organization_id is None:
+        return  # streamed without a key: nobody's memories, and nobody's webhooks
+    if finished.file_path:
         queues.send(settings.streaming().jobs_queue_url, _processing(finished))
+    _tell_webhooks(finished.organization_id, finished.user_id, finished)
+
+
+def _tell_webhooks(organization_id: str, user_id: str, finished: Session) -> None:
+    failed = finished.status is Status.ERROR
+    webhooks.announce(
+        organization_id,
+        user_id,
+        "session.failed" if failed else "session.completed",
+        {
+            "session_id": finished.session_id,
+            "status": finished.status,
+            "file_path": finished.file_path,
+            "duration_seconds": finished.duration_seconds,
+            "missing_chunks": finished.missing_chunks,
+            "error": finished.error,
+        },
+        event_id=f"{finished.session_id} finished",
+    )
 
 
 def _processing(finished: Session) -> dict[str, Any]:
