@@ -37,7 +37,6 @@ def test_a_finished_session_is_processed_and_told_to_its_owner() -> None:
         "user_id": "alice",
         "key": f"audio_sessions/{session_id}.wav",
         "start_time": kept(session_id).start_time,
-        "duration_seconds": 0.5,
     }
     [event] = received("WebhooksQueue")
     assert (event["user_id"], event["event_type"]) == ("alice", "session.completed")
