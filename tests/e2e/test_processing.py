@@ -1,0 +1,227 @@
+"""A recording is processed and plays back as memories, whatever is killed or away meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request
+
+import boto3
+import psutil
+import psycopg2
+import pytest
+import webvtt
+
+from local.seed import ORGANIZATION, USER
+from tests.audio import chunks, pcm, samples_of, wav
+from tests.e2e.stack import Answer, Stack, fetch, running, wait_for
+from tests.e2e.wire import CLOSE, chunk, connected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+SPEECH = Path("local/samples/speech.wav").read_bytes()
+LONG = wav(samples_of(SPEECH) * 9, rate=16000, channels=1)
+KILLS = 20
+AWAY_SECONDS = 10
+DONE_SECONDS = 240
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
+    parameters = {
+        "JobTimeoutSeconds": 15,
+        "JobVisibilityTimeoutSeconds": 15,
+        "JobAttempts": 1000,
+        "CloseSettleSeconds": 0,
+    }
+    options = [
+        word for item in parameters.items() for word in ("--parameter", "{}={}".format(*item))
+    ]
+    with running(tmp_path_factory.mktemp("processing"), *options) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def s3(stack: Stack) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=stack.aws_endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+
+def process(stack: Stack, s3: S3Client, file_id: str, data: bytes) -> str:
+    """The id of a task for a recording that was just put there."""
+    key = f"recordings/{ORGANIZATION}/{USER}/{file_id}.wav"
+    s3.put_object(Bucket=stack.bucket, Key=key, Body=data)
+    query = f"file_id={file_id}&file_extension=wav"
+    answer = stack.request("POST", f"/process_audio_v2/{USER}?{query}")
+    assert answer.status == 200, answer.body
+    task_id: str = answer.body["task_id"]
+    return task_id
+
+
+def finished(stack: Stack, task_id: str) -> Any:
+    def task() -> Any:
+        answer = stack.get(f"/get_audio_task/{task_id}")
+        open_still = answer.body.get("status") in ("PENDING", "STARTED")
+        return None if answer.status == 404 or open_still else answer.body
+
+    return wait_for(task, seconds=DONE_SECONDS)
+
+
+def memory(stack: Stack, memory_id: str, path: str = "/memories/audio") -> Answer:
+    headers = {"x-api-key": stack.api_key, "content-type": "application/json"}
+    body = json.dumps({"memory_id": memory_id}).encode()
+    return fetch(Request(stack.url + path, data=body, method="POST", headers=headers))  # noqa: S310 — http
+
+
+def workers(stack: Stack) -> list[psutil.Process]:
+    return stack.processes("JobsWorkerFunction")
+
+
+def left_behind(stack: Stack, s3: S3Client, task: Any) -> tuple[dict[str, bytes], list[str]]:
+    """A task's objects and rows, without names that are new for each task."""
+    memory_id = task["result"]["memory_id"]
+    names = {task["task_id"]: "TASK", memory_id: "MEMORY", task["file_id"]: "FILE"}
+    found = re.compile("|".join(map(re.escape, names)))
+
+    def plain(value: object) -> str:
+        return found.sub(lambda match: names[match.group()], str(value))
+
+    objects = {}
+    for prefix in (f"processing/{task['task_id']}/", f"sessions/{memory_id}/"):
+        for entry in s3.list_objects_v2(Bucket=stack.bucket, Prefix=prefix)["Contents"]:
+            body = s3.get_object(Bucket=stack.bucket, Key=entry["Key"])["Body"].read()
+            objects[plain(entry["Key"])] = body
+    columns = "source_window_index, duration_seconds, processing_status, transcript"
+    query = (
+        f"SELECT {columns}, end_time - start_time FROM world_mm_segments"  # noqa: S608 — ours
+        " WHERE source_session_id = %s ORDER BY source_window_index"
+    )
+    connection = psycopg2.connect(stack.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(query, (memory_id,))
+        rows = [plain(row) for row in cursor.fetchall()]
+    connection.close()
+    return objects, rows
+
+
+def facts(task: Any) -> Any:
+    """A task's result without what is new for each task."""
+    return {n: v for n, v in task["result"].items() if n not in ("urls", "memory_id")}
+
+
+def test_a_recording_is_processed_and_plays_back_as_memories(stack: Stack, s3: S3Client) -> None:
+    task = finished(stack, process(stack, s3, "talk", LONG))
+    result = task["result"]
+    assert (task["status"], result["windows"]) == ("SUCCESS", 3)
+
+    played = memory(stack, result["memory_id"]).body["data"]
+    assert (played["processing_status"], played["duration_seconds"]) == ("complete", 30)
+    first = samples_of(stack.download(played["presigned_url"]))
+    assert first == samples_of(LONG)[: 30 * 2 * 16000]
+    assert samples_of(stack.download(result["urls"]["audio"])) == samples_of(LONG)
+
+    subtitles = webvtt.from_string(stack.download(result["urls"]["vtt"]).decode())
+    assert (
+        " ".join(caption.text for caption in subtitles.captions).split() == result["text"].split()
+    )
+    assert "leisure" in result["text"]
+    feed = stack.get("/memories").body["data"]["memories"]
+    [mine] = [entry for entry in feed if entry["memory_id"] == result["memory_id"]]
+    assert "leisure" in mine["transcript"]
+
+
+async def test_what_was_streamed_plays_back_as_memories(stack: Stack) -> None:
+    samples = pcm(rate=16000, channels=1, seconds=2.0)
+    async with connected(stack, sample_rate=16000, api_key=stack.api_key) as wire:
+        for seq, piece in enumerate(chunks(samples, 16_000)):
+            await wire.ask(chunk(piece, seq))
+        await wire.ask(CLOSE)
+    task = finished(stack, wire.session_id)
+    assert task["result"]["memory_id"] == wire.session_id
+    played = memory(stack, wire.session_id).body["data"]
+    assert samples_of(stack.download(played["presigned_url"])) == samples
+
+
+def test_workers_that_are_killed_at_random_moments_leave_what_undisturbed_ones_do(
+    stack: Stack, s3: S3Client
+) -> None:
+    undisturbed = finished(stack, process(stack, s3, "undisturbed", SPEECH))
+    expected = left_behind(stack, s3, undisturbed)
+    steps = sum(key.startswith("processing") for key in expected[0])
+    seed = secrets.randbits(32)
+    draw = random.Random(seed)
+    tasks = []
+    for number in range(KILLS):
+        tasks.append(process(stack, s3, f"killed-{number}", SPEECH))
+        wait_for_step(stack, s3, tasks[-1], draw.randrange(steps))
+        kill_all(workers(stack))
+    done = [finished(stack, task_id) for task_id in tasks]
+    assert sum(task["attempts"] for task in done) > KILLS, "nobody was killed at work"
+    for task in done:
+        assert facts(task) == facts(undisturbed), seed
+        assert left_behind(stack, s3, task) == expected, seed
+
+
+def wait_for_step(stack: Stack, s3: S3Client, task_id: str, step: int) -> None:
+    """Until the task has so many results, or has begun if it shall have none."""
+
+    def there() -> bool:
+        listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix=f"processing/{task_id}/")
+        begun = stack.get(f"/get_audio_task/{task_id}").body["status"] != "PENDING"
+        return begun and len(listed.get("Contents", ())) >= step
+
+    wait_for(there, seconds=60)
+
+
+def kill_all(victims: list[psutil.Process]) -> None:
+    for victim in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    psutil.wait_procs(victims, timeout=5)
+
+
+def test_a_database_that_is_away_for_ten_seconds_costs_nothing(stack: Stack, s3: S3Client) -> None:
+    before = finished(stack, process(stack, s3, "before", SPEECH))
+    servers = [
+        process_
+        for process_ in psutil.Process(stack.pid).children(recursive=True)
+        if process_.name() == "postgres"
+    ]
+    assert servers
+    answers = []
+    try:
+        for server in servers:
+            server.send_signal(signal.SIGSTOP)
+        task_id = process(stack, s3, "meanwhile", SPEECH)
+        until = time.monotonic() + AWAY_SECONDS
+        while time.monotonic() < until:
+            answers.append(memory(stack, before["result"]["memory_id"]))
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGCONT)
+    assert answers
+    for answer in answers:
+        assert answer.status in (200, 503), answer
+        assert answer.status == 200 or int(answer.headers["retry-after"]) > 0
+    task = finished(stack, task_id)
+    assert facts(task) == facts(before)
+    assert left_behind(stack, s3, task) == left_behind(stack, s3, before)
+    assert memory(stack, task["result"]["memory_id"]).status == 200
