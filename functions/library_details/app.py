@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from audioapi import http, identity, problems, settings
 from audioapi.library import service
@@ -12,8 +15,8 @@ settings.library()
 app = http.resolver(problems.LIBRARY)
 
 
-@app.get("/audio-management/audio/<audio_id>/details")
-def get_details(audio_id: UUID) -> AudioWithRelationsResponse:
+@app.get("/audio-management/audio/<id>/details")
+def get_details(audio_id: Annotated[UUID, Path(alias="id")]) -> AudioWithRelationsResponse:
     return service.details(identity.required(http.caller(app)), audio_id)
 
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from audioapi import http, identity, problems, settings
 from audioapi.library import service
-from audioapi.library.models import AudioListResponse, UsageType
+from audioapi.library.models import AskedTag, AudioListResponse, UsageType
 
 settings.library()
 app = http.resolver(problems.LIBRARY)
@@ -30,7 +30,8 @@ def list_audios(  # noqa: PLR0913 — each is a parameter of the query
     organization_id: Annotated[UUID | None, Query(alias="organizationId")] = None,
     usage_type: Annotated[UsageType | None, Query(alias="usageType")] = None,
     tags: Annotated[
-        list[str] | None, Query(description="Any of these; repeated, or separated by commas")
+        list[AskedTag] | None,
+        Query(max_length=50, description="Any of these; repeated, or separated by commas"),
     ] = None,
 ) -> AudioListResponse:
     return service.page(

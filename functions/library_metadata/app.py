@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from audioapi import http, identity, problems, settings
 from audioapi.library import service
@@ -12,8 +15,8 @@ settings.library()
 app = http.resolver(problems.LIBRARY)
 
 
-@app.get("/audio-management/audio/<audio_id>/metadata")
-def get_metadata(audio_id: UUID) -> AudioResponse:
+@app.get("/audio-management/audio/<id>/metadata")
+def get_metadata(audio_id: Annotated[UUID, Path(alias="id")]) -> AudioResponse:
     return service.metadata(identity.required(http.caller(app)), audio_id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from audioapi import http, identity, problems, settings
 from audioapi.library import service
@@ -15,9 +15,9 @@ settings.library()
 app = http.resolver(problems.LIBRARY)
 
 
-@app.get("/audio-management/audio/<audio_id>/playback-url")
+@app.get("/audio-management/audio/<id>/playback-url")
 def sign(
-    audio_id: UUID,
+    audio_id: Annotated[UUID, Path(alias="id")],
     expires_in: Annotated[
         int, Query(alias="expiresIn", ge=60, le=604_800, description="Seconds")
     ] = 3600,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from audioapi import http, identity, problems, settings
 from audioapi.library import service
@@ -12,10 +15,11 @@ settings.library()
 app = http.resolver(problems.LIBRARY)
 
 
-@app.put("/audio-management/audio/<audio_id>")
-def update(audio_id: UUID, changes: UpdateAudioRequest) -> AudioResponse:
-    given = changes.model_dump(exclude_unset=True)
-    return service.update(identity.required(http.caller(app)), audio_id, given)
+@app.put("/audio-management/audio/<id>")
+def update(
+    audio_id: Annotated[UUID, Path(alias="id")], wanted: UpdateAudioRequest
+) -> AudioResponse:
+    return service.update(identity.required(http.caller(app)), audio_id, wanted)
 
 
 lambda_handler = http.handler(app)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -21,9 +21,10 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    column,
     func,
-    text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from audioapi.database import Base
@@ -61,22 +62,21 @@ def _one_of(column: str, values: type[StrEnum]) -> str:
 
 
 class LibraryAudio(Base):
-    """One audio of one organisation. `search_text` is what is searched, in lower case."""
+    """One audio of one organisation. `search` holds its words and tags, as `store` writes them."""
 
     __tablename__ = "library_audios"
+    # Each index begins with the organisation, so that a page costs the same whatever others keep;
+    # `search` has it in each of its words. Ties end with the id, so one index serves both orders.
     __table_args__ = (
-        CheckConstraint(_one_of("usage_type", UsageType), "usage_type"),
-        CheckConstraint(_one_of("processing_status", ProcessingStatus), "processing_status"),
-        Index("ix_library_audios_created", "organization_id", text("created_at DESC"), "id"),
-        Index("ix_library_audios_title", "organization_id", "title", "id"),
-        Index("ix_library_audios_duration", "organization_id", "duration_seconds", "id"),
-        Index("ix_library_audios_usage", "organization_id", "usage_type", text("created_at DESC")),
-        Index("ix_library_audios_tags", "tags", postgresql_using="gin"),
-        Index(
-            "ix_library_audios_search",
-            text("to_tsvector('simple', search_text)"),
-            postgresql_using="gin",
+        CheckConstraint(_one_of("usage_type", UsageType), "library_audios_usage_type_check"),
+        CheckConstraint(
+            _one_of("processing_status", ProcessingStatus), "library_audios_processing_status_check"
         ),
+        Index("library_audios_created_idx", "organization_id", "created_at", "id"),
+        Index("library_audios_title_idx", "organization_id", func.lower(column("title")), "id"),
+        Index("library_audios_duration_idx", "organization_id", "duration_seconds", "id"),
+        Index("library_audios_usage_idx", "organization_id", "usage_type", "created_at", "id"),
+        Index("library_audios_search_idx", "search", postgresql_using="gin"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -85,7 +85,7 @@ class LibraryAudio(Base):
     description: Mapped[str | None] = mapped_column(String(MAX_DESCRIPTION))
     usage_type: Mapped[str] = mapped_column(String(16))
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    search_text: Mapped[str] = mapped_column(Text)
+    search: Mapped[str] = mapped_column(TSVECTOR, deferred=True)
     duration_seconds: Mapped[float | None]
     sample_rate: Mapped[int | None]
     channels: Mapped[int | None]
@@ -123,10 +123,17 @@ class Wire(BaseModel):
     )
 
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE)]
-Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION)]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TAG)]
+def _constrained(**limits: Any) -> StringConstraints:
+    """Without NUL, which PostgreSQL can't keep."""
+    return StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$", **limits)
+
+
+Title = Annotated[str, _constrained(min_length=1, max_length=MAX_TITLE)]
+Description = Annotated[str, _constrained(max_length=MAX_DESCRIPTION)]
+Tag = Annotated[str, _constrained(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
+AskedTag = Annotated[str, _constrained(max_length=MAX_TAG)]
+"""Of a query, where commas may have nothing between them."""
 
 
 class NewAudio(Wire):

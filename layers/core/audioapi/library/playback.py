@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024
 """A function's answer may have 6 MB, in base64.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -44,60 +44,64 @@ class Part:
 
 @dataclass(frozen=True)
 class Playback:
-    """A file to be played. `part` is None for the whole of it."""
+    """A file to be played: its key, its type, and its length in bytes."""
 
     key: str
     content_type: str
     size: int
     etag: str
-    part: Part | None
 
-    @property
-    def fits(self) -> bool:
+    def part(self, wanted: str | None, if_range: str | None) -> Part | None:
+        """The part that a request with these headers, Range and If-Range, asks for; None for the
+        whole file, as after a change, and for another unit or several parts, as the RFC allows.
+
+        Raises RangeNotSatisfiableError for a range past the end.
+        """
+        return part_of(wanted, self.size) if if_range in (None, self.etag) else None
+
+    def fits(self, part: Part | None) -> bool:
         """Whether a function can answer with it."""
-        return (self.part.size if self.part else self.size) <= MOST_BYTES
+        return (part.size if part else self.size) <= MOST_BYTES
 
-    def read(self) -> bytes:
-        wanted = f"bytes={self.part.start}-{self.part.end - 1}" if self.part else None
-        return objects.read(settings.library().audio_bucket, self.key, byte_range=wanted)
+    def read(self, part: Part | None) -> bytes:
+        wanted = f"bytes={part.start}-{part.end - 1}" if part else None
+        return service.read_object(self.key, byte_range=wanted)
 
-    def url(self) -> str:
-        return objects.presigned_url(settings.library().audio_bucket, self.key)
+    def url(self, *, head_only: bool) -> str:
+        """Where S3 has it, for a while; a signature is for one method."""
+        method = "head_object" if head_only else "get_object"
+        params = {"Bucket": settings.library().audio_bucket, "Key": self.key}
+        return objects.client().generate_presigned_url(
+            method, Params=params, ExpiresIn=objects.PRESIGNED_SECONDS
+        )
 
 
-def open_audio(
-    caller: Principal, audio_id: UUID, *, wanted: str | None, if_range: str | None
-) -> Playback:
-    """`wanted` and `if_range` are the headers Range and If-Range. A range of another unit or of
-    several parts is answered with the whole file, as the RFC allows.
-
-    Raises RangeNotSatisfiableError for a range past the end.
-    """
+def find(caller: Principal, audio_id: UUID) -> Playback:
+    """Raises AudioNotFoundError, and ConflictError while the file is not made."""
     audio = service.playable(caller, audio_id)
-    etag = f'"{audio.checksum}"'
-    heeded = wanted if if_range in (None, etag) else None
     return Playback(
         key=service.processed_key(audio.organization_id, audio.id),
         content_type=audio.content_type,
         size=audio.file_size,
-        etag=etag,
-        part=part_of(heeded, audio.file_size),
+        etag=f'"{audio.checksum}"',
     )
 
 
 def part_of(wanted: str | None, total: int) -> Part | None:
     """The part that a Range header asks for; None for the whole file."""
     asked = _RANGE.fullmatch(wanted.strip()) if wanted else None
-    if asked is None or not any(asked.groups()):
+    if asked is None:
         return None
-    first, last = asked.groups()
-    if first:
-        start, end = int(first), min(int(last) + 1, total) if last else total
-        if last and int(last) < int(first):
-            return None  # malformed, so it is to be ignored
+    first, last = (int(text) if text else None for text in asked.groups())
+    if first is None:
+        if last is None:
+            return None
+        start, end = max(total - last, 0), total
     else:
-        start, end = max(total - int(last), 0), total
-    if start >= total or start >= end:
+        if last is not None and last < first:
+            return None  # malformed, and so to be ignored
+        start, end = first, total if last is None else min(last + 1, total)
+    if start >= end:
         raise RangeNotSatisfiableError(total)
     return Part(start, end, total)
 

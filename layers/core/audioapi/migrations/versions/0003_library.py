@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(500)),
         sa.Column("usage_type", sa.String(16), nullable=False),
         sa.Column("tags", postgresql.ARRAY(sa.Text())),
-        sa.Column("search_text", sa.Text(), nullable=False),
+        sa.Column("search", postgresql.TSVECTOR(), nullable=False),
         sa.Column("duration_seconds", sa.Float()),
         sa.Column("sample_rate", sa.Integer()),
         sa.Column("channels", sa.Integer()),
@@ -41,26 +41,25 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "usage_type IN ('welcome', 'goodbye', 'question', 'prompt', 'hold_music', "
             "'notification', 'other')",
-            "usage_type",
+            name="library_audios_usage_type_check",
         ),
         sa.CheckConstraint(
-            "processing_status IN ('pending', 'complete', 'failed')", "processing_status"
+            "processing_status IN ('pending', 'complete', 'failed')",
+            name="library_audios_processing_status_check",
         ),
     )
     for name, columns in (
-        ("created", ["organization_id", sa.text("created_at DESC"), "id"]),
-        ("title", ["organization_id", "title", "id"]),
-        ("duration", ["organization_id", "duration_seconds", "id"]),
-        ("usage", ["organization_id", "usage_type", sa.text("created_at DESC")]),
-    ):
-        op.create_index(f"ix_library_audios_{name}", "library_audios", columns)
-    for name, column in (
-        ("tags", "tags"),
-        ("search", sa.text("to_tsvector('simple', search_text)")),
+        ("created", ["created_at"]),
+        ("title", [sa.func.lower(sa.column("title"))]),
+        ("duration", ["duration_seconds"]),
+        ("usage", ["usage_type", "created_at"]),
     ):
         op.create_index(
-            f"ix_library_audios_{name}", "library_audios", [column], postgresql_using="gin"
+            f"library_audios_{name}_idx", "library_audios", ["organization_id", *columns, "id"]
         )
+    op.create_index(
+        "library_audios_search_idx", "library_audios", ["search"], postgresql_using="gin"
+    )
 
 
 def downgrade() -> None:
