@@ -1,4 +1,4 @@
-"""`python -m local.seed DATABASE_URL API_KEY`: the schema, and somebody who may call.
+"""`python -m local.seed API_KEY`: the schema, and somebody who may call.
 
 Runs in a process of its own with a function's environment, so that `audioapi` finds what it finds
 there.
@@ -17,11 +17,10 @@ USER = "dev-user"
 ORGANIZATION = UUID("0ac3e000-0000-4000-8000-000000000001")
 
 
-def seed(database_url: str, api_key: str) -> None:
-    migrations.upgrade(database_url)
-    with database.unit_of_work(database_url) as session:
-        session.add(Organization(id=ORGANIZATION, name="Acme Corporation", slug="acme-corp"))
-        session.commit()
+def seed(api_key: str) -> None:
+    migrations.upgrade(database.url())
+    acme = {"id": ORGANIZATION, "name": "Acme Corporation", "slug": "acme-corp"}
+    database.transaction(lambda session: session.merge(Organization(**acme)))
     put_api_key(api_key, Principal(USER, str(ORGANIZATION)))
 
 

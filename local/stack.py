@@ -104,7 +104,7 @@ class LocalStack:
         clients = connect(aws.url)
         await asyncio.to_thread(provision, stack.resources.values(), clients)
         clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
-        await asyncio.to_thread(seed, stack, environment(aws.url), postgres.url)
+        await asyncio.to_thread(seed, stack, environment(aws.url))
         await self._start_functions(up, stack, guard, aws.url)
         # Before the functions end, connections do, whose $disconnect is theirs.
         up.push_async_callback(door.aclose)
@@ -187,11 +187,11 @@ def names(stack: Stack, kind: str) -> list[str]:
     return [item.properties[name] for item in stack.resources.values() if item.type == kind]
 
 
-def seed(stack: Stack, given: Mapping[str, str], database_url: str) -> None:
+def seed(stack: Stack, given: Mapping[str, str]) -> None:
     """Runs `local.seed` with the environment and the layers of a function that knows API keys."""
     function = next(item for item in stack.functions.values() if KEYS_TABLE in item.environment)
     done = subprocess.run(
-        [sys.executable, "-m", "local.seed", database_url, API_KEY],
+        [sys.executable, "-m", "local.seed", API_KEY],
         cwd=ROOT,
         env={
             **defaults(),

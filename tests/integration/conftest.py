@@ -72,6 +72,7 @@ def forget() -> None:
     """Settings and clients are made once an environment; each test is a new one."""
     for cached in CACHED:
         cached.cache_clear()
+    database.forget()
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +84,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.start()
         migrations.upgrade(server.url)
         yield server.url
-        database.engine(server.url).dispose()
+        database.forget()
         server.stop()
 
 

@@ -10,7 +10,6 @@ import json
 import random
 import select
 import time
-from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +27,7 @@ from audioapi.observe import logger
 from audioapi.problems import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -102,7 +101,7 @@ def reason(error: DBAPIError) -> str:
 
 
 @cache
-def engine(_url: str = "") -> Engine:
+def engine() -> Engine:
     """The environment's, for the database of the secret. The connection is tried before use, for
     it may have been dropped while the environment slept.
     """
@@ -152,13 +151,6 @@ def is_valid(url: str) -> bool:
         return False
     port_is_number = parts.get("port", "0").replace(",", "").isdigit()
     return bool(parts) and port_is_number and "@" not in parts.get("host", "")
-
-
-@contextmanager
-def unit_of_work(url: str) -> Iterator[Session]:
-    """A transaction that ends with the block: what isn't committed in it is rolled back."""
-    with Session(unpooled(url)) as session:
-        yield session
 
 
 def forget() -> None:

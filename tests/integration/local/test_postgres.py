@@ -71,9 +71,8 @@ def ask(url: str, query: str) -> Any:
 def test_it_answers_libpq_and_the_functions_alike(home: Path, guard: Guard) -> None:
     with running(home, guard) as server:
         assert ask(server.url, "SELECT lower('ÄÉ'), current_setting('timezone')") == [("äé", "UTC")]
-        with database.unit_of_work(server.url) as session:
-            assert session.scalar(text("SELECT 1")) == 1
-        database.engine(server.url).dispose()
+        with database.unpooled(server.url).connect() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
 
 
 def test_every_run_begins_with_an_empty_database(home: Path, guard: Guard) -> None:
