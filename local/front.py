@@ -282,7 +282,7 @@ class Gateway:
     def _make_runner(self) -> web.AppRunner:
         app = web.Application(client_max_size=BODY_LIMIT)
         self.websocket.callbacks.add_routes(app.router)
-        app.router.add_route("*", "/{path:.*}", self.http.handle)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self.http.handle)  # a newline is a path too
         return web.AppRunner(
             app,
             access_log=None,

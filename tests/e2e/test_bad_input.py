@@ -189,3 +189,9 @@ def test_a_bad_request_is_a_problem(
 def test_a_list_of_sessions_needs_a_key(stack: Stack) -> None:
     answer = stack.get("/api/audio/sessions", key=False)
     assert (answer.status, answer.body["code"]) == (401, "INVALID_KEY")
+
+
+@pytest.mark.parametrize("name", ["%0A", "%00", "%C3%28", "%2F%2E%2E", "a%0Ab"])
+def test_a_path_may_hold_anything(stack: Stack, name: str) -> None:
+    answer = stack.get(f"/api/audio/sessions/{name}")
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")

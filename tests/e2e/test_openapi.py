@@ -1,0 +1,56 @@
+"""Whatever is sent, an answer is what the OpenAPI document says, and never a 500."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+if TYPE_CHECKING:
+    from tests.e2e.stack import Stack
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """As `python -m local.openapi` prints it."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "local.openapi"], capture_output=True, check=True
+    )
+    described: dict[str, Any] = json.loads(printed.stdout)
+    return described
+
+
+@pytest.mark.parametrize(
+    "family", ["/api/", "/memories", "/process|/get_audio", "/recordings", "/webhooks", "/audio-m"]
+)
+def test_answers_are_as_described(family: str, document: dict[str, Any], stack: Stack) -> None:
+    key = {"x-api-key": stack.api_key}
+    api = schemathesis.openapi.from_dict(document).include(path_regex=f"^({family})")
+    operations = [found.ok() for found in api.get_all_operations()]
+    assert operations
+    for operation in operations:
+
+        @given(operation.as_strategy())
+        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+        def answers(case: Any) -> None:
+            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS, timeout=30)
+
+        answers()
