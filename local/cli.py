@@ -1,4 +1,4 @@
-"""The command line of the local stack: `python -m local serve|run|demo|validate`."""
+"""The command line of the local stack: `python -m local serve|run|demo|validate|keys`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ from local.console import (
     verdict,
 )
 from local.intrinsics import TemplateError
+from local.keys import KeysError
+from local.keys import add_options as add_key_options
+from local.keys import run as run_keys
 from local.postgres import PostgresError
 from local.stack import TEMPLATE, LocalStack, Options, PortTakenError, SeedError
 from local.state import StateTakenError
@@ -45,7 +48,8 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # 130 as a shell tells of SIGINT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status; argparse ends the program by itself, with 2."""
     options = parser().parse_args(arguments)
-    forget_aws()
+    if getattr(options, "table", None) is None:
+        forget_aws()
     screen = Screen()
     logging.getLogger().addHandler(LogHandler(screen))
     try:
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StateTakenError, TemplateError) as error:
         screen.problem(str(error))
         return USAGE
-    except (AwsError, PostgresError, SeedError) as error:
+    except (AwsError, KeysError, PostgresError, SeedError) as error:
         screen.problem(str(error))
         return FAILED
     return status
@@ -74,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         (run, "start it, stream a sample through it, keep it up", server_options, stack_options),
         (demo, "stream FILE through a stack of its own and check it", demo_options, stack_options),
         (validate, "check the template as CloudFormation gets it, with cfn-lint"),
+        (keys, "make, show and revoke API keys, here or of a deployment", add_key_options),
     ):
         description = f"{summary[0].upper()}{summary[1:]}."
         subparser = commands.add_parser(command.__name__, help=summary, description=description)
@@ -177,6 +182,11 @@ async def validate(_options: argparse.Namespace, screen: Screen) -> int:
     if not found:
         screen.line(f"{TEMPLATE.name} is valid")
     return FAILED if found else OK
+
+
+async def keys(options: argparse.Namespace, screen: Screen) -> int:
+    run_keys(options, screen)
+    return OK
 
 
 def server(options: argparse.Namespace, screen: Screen) -> Options:

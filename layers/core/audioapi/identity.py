@@ -6,7 +6,6 @@ Authentication happens here and not in an authoriser, because a gateway can't sh
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ from audioapi import settings, tables
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from jwt import PyJWKClient
 
@@ -67,17 +66,48 @@ def digest(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
-def put_api_key(api_key: str, principal: Principal, *, expires_at: int | None = None) -> None:
+@dataclass(frozen=True)
+class ApiKey:
+    """What is kept of a key. `name` is for people, times are epoch seconds, None is never."""
+
+    digest: str
+    principal: Principal
+    name: str | None = None
+    created_at: int | None = None
+    expires_at: int | None = None
+
+
+def put_api_key(
+    api_key: str, principal: Principal, *, name: str | None = None, expires_at: int | None = None
+) -> ApiKey:
     """Makes `api_key` valid for `principal`, until `expires_at` (epoch seconds) if given."""
+    kept = ApiKey(digest(api_key), principal, name, int(time.time()), expires_at)
     item = {
-        "digest": digest(api_key),
+        "digest": kept.digest,
         "user_id": principal.user_id,
         "organization_id": principal.organization_id,
         "scopes": list(principal.scopes),
-        "expires_at": expires_at,
+        "name": kept.name,
+        "created_at": kept.created_at,
+        "expires_at": kept.expires_at,
     }
     tables.client().put_item(
         TableName=settings.identity().api_keys_table, Item=tables.marshal(item)
+    )
+    return kept
+
+
+def api_keys() -> Iterator[ApiKey]:
+    """All keys, expired ones too, in no order."""
+    pages = tables.client().get_paginator("scan")
+    for page in pages.paginate(TableName=settings.identity().api_keys_table):
+        yield from (_api_key(tables.unmarshal(item)) for item in page["Items"])
+
+
+def delete_api_key(key: ApiKey) -> None:
+    """Revokes a key: the next request with it is refused."""
+    tables.client().delete_item(
+        TableName=settings.identity().api_keys_table, Key=tables.marshal({"digest": key.digest})
     )
 
 
@@ -86,10 +116,22 @@ def _by_api_key(api_key: str) -> Principal:
         TableName=settings.identity().api_keys_table,
         Key=tables.marshal({"digest": digest(api_key)}),
     )
-    item = tables.unmarshal(found.get("Item", {}))
-    if not item or item.get("expires_at", math.inf) <= time.time():
+    if not (item := found.get("Item")):
         raise InvalidKeyError
-    return Principal(item["user_id"], item["organization_id"], tuple(item["scopes"]))
+    key = _api_key(tables.unmarshal(item))
+    if key.expires_at is not None and key.expires_at <= time.time():
+        raise InvalidKeyError
+    return key.principal
+
+
+def _api_key(item: Mapping[str, Any]) -> ApiKey:
+    return ApiKey(
+        item["digest"],
+        Principal(item["user_id"], item["organization_id"], tuple(item["scopes"])),
+        item.get("name"),
+        item.get("created_at"),
+        item.get("expires_at"),
+    )
 
 
 def _by_token(token: str) -> Principal:
