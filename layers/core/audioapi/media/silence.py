@@ -66,7 +66,8 @@ class Silences:
             for start, end in _runs(levels < _level(threshold))
         ]
         long = [(start, end) for start, end in silences if end - start >= _SHORTEST_SECONDS]
-        return SilenceMap(floor, threshold, long, sum(end - start for start, end in long))
+        total = round(sum(end - start for start, end in long), 4)
+        return SilenceMap(floor, threshold, long, total)
 
 
 def _levels(frames: NDArray[np.int16]) -> bytes:
