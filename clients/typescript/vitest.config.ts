@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000, // functions start cold, and the machine may be busy
+    testTimeout: 120_000, // functions start cold, and the machine may be busy
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/*.test.ts"] } },
       {

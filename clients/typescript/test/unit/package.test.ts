@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 import * as source from "../../src/index.js";
 
@@ -13,10 +13,10 @@ const PACKAGE = resolve(import.meta.dirname, "../..");
 
 test("the package is what its name imports, with types, and nothing else", async () => {
   const folder = await mkdtemp(join(tmpdir(), "pack-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
   const pack = ["pack", "--silent", "--pack-destination", folder];
   const { stdout: name } = await run("npm", pack, { cwd: PACKAGE });
   const { stdout: files } = await run("tar", ["-tzf", join(folder, name.trim())]);
-  await rm(folder, { recursive: true });
   const modules = ["api", "audio", "envelope", "feed", "index", "problems"];
   expect(files.trim().split("\n").sort()).toEqual(
     ["LICENSE", "README.md", "package.json"]
