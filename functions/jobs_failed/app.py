@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.library import intake, uploads
 from audioapi.processing import given_up
 from audioapi.streaming import assembly
 
@@ -13,6 +14,7 @@ settings.streaming()
 settings.processing()
 settings.webhooks()
 settings.database()
+settings.library()
 
 GIVE_UP: dict[str, Callable[..., None]] = {
     "assemble_session": assembly.give_up,
@@ -22,6 +24,8 @@ GIVE_UP: dict[str, Callable[..., None]] = {
     "transcribe_part": given_up.part,
     "merge_transcript": given_up.recording,
     "transcript_ready": given_up.amazon_job,
+    "normalise_audio": uploads.give_up,
+    "tidy_library": intake.not_tidied,
 }
 
 

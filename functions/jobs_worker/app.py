@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.library import intake, uploads
 from audioapi.processing import transcripts, work
 from audioapi.streaming import assembly
 
@@ -14,6 +15,7 @@ settings.processing()
 settings.memories()
 settings.webhooks()
 settings.database()
+settings.library()
 settings.worker()
 
 WORK: dict[str, Callable[..., None]] = {
@@ -24,6 +26,8 @@ WORK: dict[str, Callable[..., None]] = {
     "transcribe_part": transcripts.transcribe_part,
     "merge_transcript": transcripts.merge_transcript,
     "transcript_ready": transcripts.transcript_ready,
+    "normalise_audio": uploads.normalise_audio,
+    "tidy_library": intake.tidy,
 }
 
 

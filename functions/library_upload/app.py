@@ -19,7 +19,8 @@ def upload() -> AudioResponse:
 
     def take_in() -> AudioResponse:
         content_type = event.headers.get("content-type")
-        with forms.read(content_type, event.body or "", is_base64=event.is_base64_encoded) as form:
+        body, is_base64 = event.body or "", bool(event.is_base64_encoded)
+        with forms.read(content_type, body, is_base64=is_base64) as form:
             return intake.upload(caller, form)
 
     return idempotency.once(app, caller, take_in, answer=AudioResponse)

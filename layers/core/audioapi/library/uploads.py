@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from functools import partial
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from audioapi import database, objects, queues, settings
 from audioapi.library import intake, normalise, service, store
@@ -24,6 +25,12 @@ from audioapi.library.models import (
 )
 from audioapi.media.errors import MediaError
 from audioapi.observe import logger
+from audioapi.problems import (
+    AudioNotFoundError,
+    ConflictError,
+    FileTooLargeError,
+    InvalidRequestError,
+)
 from audioapi.uploads import service as uploads
 from audioapi.uploads.models import (
     MOST_PARTS_AT_ONCE,
@@ -36,12 +43,15 @@ from audioapi.uploads.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.orm import Session
 
     from audioapi.identity import Principal
 
 GAVE_UP = "The file could not be made"
 _PURPOSE = "library"
+_MB = 1024 * 1024
 
 
 class NewUpload(NewAudio):
@@ -70,7 +80,7 @@ class LibraryUpload(Wire):
     def of(cls, upload: Upload, **more: Any) -> Self:
         return cls(
             upload_id=upload.upload_id,
-            audio_id=_audio_id(upload),
+            audio_id=_audio_id(upload.file),
             file_name=upload.file.name,
             file_size=upload.file.size,
             part_size=upload.part_size,
@@ -108,11 +118,14 @@ class UploadProgress(LibraryUpload):
 
 
 def begin(caller: Principal, wanted: NewUpload) -> LibraryUpload:
-    own = service.organization_of(caller, "write")
-    audio_id = uuid.uuid4()
+    """Raises FileTooLargeError, and ForbiddenError if the caller has no library."""
+    own = intake.library_of(caller)
+    limit = settings.library().max_file_size_mb
+    if wanted.file_size > limit * _MB:
+        raise FileTooLargeError(limit, field="fileSize")
     file = File(
         purpose=_PURPOSE,
-        key=service.original_key(own, audio_id),
+        key=service.original_key(own, uuid.uuid4()),
         name=intake.file_name(wanted.file_name),
         size=wanted.file_size,
         content_type=wanted.content_type,
@@ -122,8 +135,17 @@ def begin(caller: Principal, wanted: NewUpload) -> LibraryUpload:
 
 
 def sign(caller: Principal, upload_id: str, wanted: PartsToSend) -> SignedAddresses:
+    """Raises InvalidRequestError for a part that the file doesn't have, and ConflictError for an
+    upload that is over.
+    """
     caller.require("write")
-    signed = uploads.sign(_find(caller, upload_id), wanted.parts)
+    upload = _find(caller, upload_id)
+    for index, part in enumerate(wanted.parts):
+        if part.part_number > upload.part_count:
+            field = f"parts.{index}.partNumber"
+            raise InvalidRequestError(f"{field}: 1 to {upload.part_count}", field=field)
+    with _conflicts_in_camel_case():
+        signed = uploads.sign(upload, wanted.parts)
     return SignedAddresses(parts=[SignedAddress(**part.model_dump()) for part in signed])
 
 
@@ -135,53 +157,97 @@ def progress(caller: Principal, upload_id: str) -> UploadProgress:
 
 
 def complete(caller: Principal, upload_id: str) -> AudioResponse:
-    """The audio that the upload becomes, its file pending. The same again if it was completed
-    before, and the worker is asked again, which finds its work done.
+    """The audio that the upload becomes, its file pending. A second time the same, as it is now.
+
+    Raises ConflictError with `missingParts`, and AudioNotFoundError once the audio is deleted.
     """
     own = service.organization_of(caller, "write")
     upload = _find(caller, upload_id)
-    audio_id = _audio_id(upload)
-    if upload.status is not Status.COMPLETED:
-        intake.expect_row(own, audio_id)
-    completed = uploads.complete(upload)
-    wanted = NewAudio.model_validate(completed.file.details)
-    audio = intake.new_audio(
-        own, audio_id, wanted, name=completed.file.name, size=completed.file.size
-    )
-    response = intake.keep(audio)
-    ids = {"organization_id": str(own), "audio_id": str(audio_id)}
-    queues.send(settings.library().jobs_queue_url, {"type": "normalise_audio", **ids})
-    return response
+    audio = _kept(own, _audio_id(upload.file)) or _completed(upload)
+    if audio is None:
+        raise AudioNotFoundError
+    if audio.processing_status == ProcessingStatus.PENDING:
+        _ask_worker(upload.file)
+    return service.response(audio)
 
 
 def abort(caller: Principal, upload_id: str) -> LibraryUpload:
     caller.require("write")
-    return LibraryUpload.of(uploads.abort(_find(caller, upload_id)))
+    upload = _find(caller, upload_id)
+    with _conflicts_in_camel_case():
+        return LibraryUpload.of(uploads.abort(upload))
 
 
-def normalise_audio(organization_id: str, audio_id: str) -> None:
-    """The worker's part: makes the file of a pending audio. Done twice, it makes the same."""
-    audio = _pending(UUID(organization_id), UUID(audio_id))
+def normalise_audio(**file: Any) -> None:
+    """The worker's part: makes the file of a pending audio, whose row it adds if the request that
+    completed the upload could not. Done twice, it makes the same.
+    """
+    uploaded = File(**file)
+    own, audio_id = _organization_id(uploaded), _audio_id(uploaded)
+    audio = _kept(own, audio_id) or _added(uploaded)
     if audio is None:
-        return
+        _remove_made(own, audio_id)
+    elif audio.processing_status == ProcessingStatus.PENDING:
+        _finish(audio, _made(audio))
+
+
+def give_up(**file: Any) -> None:
+    """Marks an audio whose file could not be made, so that nobody waits for it in vain."""
+    uploaded = File(**file)
+    if audio := _kept(_organization_id(uploaded), _audio_id(uploaded)):
+        _finish(audio, _failure(GAVE_UP))
+
+
+def _completed(upload: Upload) -> LibraryAudio | None:
+    """The row of an upload that had none, its file whole in its place. A job is sent ahead that
+    adds the row if a crash comes between the two.
+    """
+    if upload.status is Status.UPLOADING:
+        _ask_worker(upload.file, delay_seconds=intake.LOOKED_AFTER_SECONDS)
+    with _conflicts_in_camel_case():
+        uploads.complete(upload)
+    return _added(upload.file)
+
+
+def _added(file: File) -> LibraryAudio | None:
+    """The file's row; None without a file, as it is before the upload is completed, and once the
+    audio was deleted.
+    """
+    if not objects.exists(settings.library().audio_bucket, file.key):
+        return None
+    audio = intake.new_audio(
+        _organization_id(file),
+        _audio_id(file),
+        NewAudio.model_validate(file.details),
+        name=file.name,
+        file_size=file.size,
+        processing_status=ProcessingStatus.PENDING,
+    )
+    return intake.keep(audio)
+
+
+def _ask_worker(file: File, *, delay_seconds: int = 0) -> None:
+    queues.send(
+        settings.library().jobs_queue_url,
+        {"type": "normalise_audio", **file.model_dump()},
+        delay_seconds=delay_seconds,
+    )
+
+
+def _made(audio: LibraryAudio) -> dict[str, Any]:
+    """Makes and stores the audio's file; what its row is to say of that."""
     bucket = settings.library().audio_bucket
     original = service.original_key(audio.organization_id, audio.id)
     with tempfile.TemporaryFile() as made:
         try:
-            facts = normalise.normalise(partial(objects.stream, bucket, original), made)
+            facts = normalise.normalise(
+                lambda: objects.stream(bucket, original), made, limits=normalise.in_the_worker()
+            )
         except MediaError as error:
-            logger.warning("upload is no audio", audio_id=audio_id, reason=str(error))
-            outcome = _failure(str(error))
-        else:
-            intake.store_made(audio, made, facts)
-            outcome = intake.made_of(facts)
-    _finish(audio, outcome)
-
-
-def give_up(organization_id: str, audio_id: str) -> None:
-    """Marks an audio whose file could not be made, so that nobody waits for it in vain."""
-    if audio := _pending(UUID(organization_id), UUID(audio_id)):
-        _finish(audio, _failure(GAVE_UP))
+            logger.info("upload is no audio", audio_id=str(audio.id), reason=str(error))
+            return _failure(str(error))
+        intake.store_made(audio, made, facts)
+    return intake.made_of(facts)
 
 
 def _failure(reason: str) -> dict[str, Any]:
@@ -189,26 +255,43 @@ def _failure(reason: str) -> dict[str, Any]:
 
 
 def _finish(audio: LibraryAudio, values: dict[str, Any]) -> None:
-    """An audio that was deleted meanwhile leaves nothing behind."""
+    """Of an audio that was deleted meanwhile, nothing is left."""
 
-    def write(session: Session) -> bool:
+    def write(session: Session) -> LibraryAudio | None:
         store.finish(session, audio.id, values)
-        return store.get(session, audio.organization_id, audio.id) is None
+        return store.get(session, audio.organization_id, audio.id)
 
-    if database.transaction(write):
-        intake.tidy(str(audio.organization_id), str(audio.id))
+    if database.transaction(write) is None:
+        _remove_made(audio.organization_id, audio.id)
 
 
-def _pending(own: UUID, audio_id: UUID) -> LibraryAudio | None:
-    audio = database.transaction(lambda session: store.get(session, own, audio_id))
-    pending = audio is not None and audio.processing_status == ProcessingStatus.PENDING
-    return audio if pending else None
+def _remove_made(own: UUID, audio_id: UUID) -> None:
+    """Not the original, which may be just arriving, and is removed by whoever deletes the audio."""
+    made = service.processed_key(own, audio_id), service.waveform_key(own, audio_id)
+    objects.delete_many(settings.library().audio_bucket, made)
+
+
+def _kept(own: UUID, audio_id: UUID) -> LibraryAudio | None:
+    return database.transaction(lambda session: store.get(session, own, audio_id))
+
+
+@contextmanager
+def _conflicts_in_camel_case() -> Iterator[None]:
+    try:
+        yield
+    except ConflictError as error:
+        error.members = {to_camel(name): value for name, value in error.members.items()}
+        raise
 
 
 def _find(caller: Principal, upload_id: str) -> Upload:
     return uploads.find(caller, upload_id, purpose=_PURPOSE)
 
 
-def _audio_id(upload: Upload) -> UUID:
-    """It is in the key that the file goes to."""
-    return UUID(upload.file.key.split("/")[-2])
+def _organization_id(file: File) -> UUID:
+    """It is in the key that the file goes to, as the audio's is."""
+    return UUID(file.key.split("/")[-3])
+
+
+def _audio_id(file: File) -> UUID:
+    return UUID(file.key.split("/")[-2])
