@@ -11,9 +11,9 @@ import boto3
 import pytest
 
 from audioapi import settings
+from audioapi.clock import iso_ms
 from audioapi.observe import logger
 from audioapi.webhooks import delivery, service
-from audioapi.webhooks.models import iso
 from tests.integration.audioapi.webhook_calls import (
     DATA,
     PatientContext,
@@ -56,7 +56,7 @@ def test_an_event_arrives_signed_and_says_when_it_happened(
 
     [got] = receiver.got
     payload = got.verified(webhook["secret"])
-    assert payload == {"type": "recording.completed", "timestamp": iso(happened), "data": DATA}
+    assert payload == {"type": "recording.completed", "timestamp": iso_ms(happened), "data": DATA}
     assert "." not in got.headers["webhook-id"]
     [delivered] = log(webhook["id"])
     assert delivered["event_id"] == got.headers["webhook-id"]
@@ -64,7 +64,7 @@ def test_an_event_arrives_signed_and_says_when_it_happened(
     assert (delivered["status"], delivered["next_attempt_at"]) == ("delivered", None)
     [attempt] = delivered["attempts"]
     assert attempt.pop("duration_ms") >= 0
-    assert attempt == {"at": iso(happened + 60_000), "status_code": 204, "error": None}
+    assert attempt == {"at": iso_ms(happened + 60_000), "status_code": 204, "error": None}
 
 
 def test_each_webhook_hears_of_what_it_wants(queue: Queue, receiver: Receiver) -> None:
@@ -125,7 +125,7 @@ def test_between_attempts_the_log_says_when_the_next_one_is(queue: Queue) -> Non
         queue.run(most=2)
         [pending] = log(webhook["id"])
         assert (pending["status"], len(pending["attempts"])) == ("pending", 1)
-        assert pending["next_attempt_at"] == iso(queue.clock.now + 5000)
+        assert pending["next_attempt_at"] == iso_ms(queue.clock.now + 5000)
         queue.run()
     [delivered] = log(webhook["id"])
     assert delivered["status"] == "delivered"

@@ -5,7 +5,7 @@ Times are UTC, durations seconds, rates Hz, sizes bytes.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from audioapi.clock import iso
 from audioapi.database import Base
 from audioapi.organizations import Organization
 
@@ -102,11 +103,6 @@ class LibraryAudio(Base):
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
-
-
-def iso(moment: datetime) -> str:
-    """As JavaScript's `toISOString` writes it: UTC, milliseconds, Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]

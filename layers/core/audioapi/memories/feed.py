@@ -10,6 +10,7 @@ from sqlalchemy import case, cast, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from audioapi import database
+from audioapi.clock import iso
 from audioapi.memories.models import SEARCH_CONFIGURATION, Memory, WorldMMSegment
 from audioapi.memories.store import owned
 
@@ -151,15 +152,10 @@ def _memory(row: Row[Any]) -> Memory:
         transcript = transcript[: TRANSCRIPT_CHARACTERS - 1] + "…"
     return Memory(
         memory_id=row.memory_id,
-        start_time=_iso(row.start_time),
-        end_time=_iso(row.end_time),
+        start_time=iso(row.start_time),
+        end_time=iso(row.end_time),
         duration_seconds=row.duration_seconds,
         windows=row.windows,
         processing_status=row.processing_status,
         transcript=transcript,
     )
-
-
-def _iso(moment: datetime) -> str:
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from audioapi.clock import iso_ms
 
 _MEMORIES = uuid.UUID("5c7f8a52-3f0e-4c6a-9a52-6c2d1f6f9b1e")
 
@@ -235,12 +236,7 @@ class TaskInfo(BaseModel):
             result=result,
             error=task.error,
             progress=Progress.of(task),
-            created_at=_iso(task.created_at),
-            updated_at=_iso(task.updated_at),
+            created_at=iso_ms(task.created_at),
+            updated_at=iso_ms(task.updated_at),
             attempts=task.attempts,
         )
-
-
-def _iso(epoch_ms: int) -> str:
-    moment = datetime.fromtimestamp(epoch_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

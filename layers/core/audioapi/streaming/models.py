@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from audioapi.clock import iso_ms
 from audioapi.settings import AudioFormat, Channels, SampleRate
 
 SAMPLE_RATES: tuple[int, ...] = get_args(SampleRate)
@@ -131,9 +131,9 @@ class SessionInfo(BaseModel):
             **kept,
             status=session.status.public,
             processing_status=session.status.processing,
-            start_time=_iso(session.start_time),
-            closed_at=None if session.closing_at is None else _iso(session.closing_at),
-            expires_at=_iso(session.expires_at),
+            start_time=iso_ms(session.start_time),
+            closed_at=None if session.closing_at is None else iso_ms(session.closing_at),
+            expires_at=iso_ms(session.expires_at),
             download_url=download_url,
         )
 
@@ -149,8 +149,3 @@ class ClosedSession(BaseModel):
     success: bool
     session_id: str
     final_info: SessionInfo
-
-
-def _iso(epoch_ms: int) -> str:
-    moment = datetime.fromtimestamp(epoch_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,11 +14,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings
-from audioapi.clock import now_ms
+from audioapi.clock import iso_ms, now_ms
 from audioapi.jobs import RetryLaterError
 from audioapi.observe import logger
 from audioapi.webhooks import ids, sender, service, signature, store
-from audioapi.webhooks.models import Attempt, Delivery, DeliveryStatus, EventType, Webhook, iso
+from audioapi.webhooks.models import Attempt, Delivery, DeliveryStatus, EventType, Webhook
 
 if TYPE_CHECKING:
     from audioapi.webhooks.sender import Outcome
@@ -46,7 +46,7 @@ def fan_out(  # noqa: PLR0913 — an event's fields
     logger.append_keys(event_id=event_id)
     heard_at = store.first_heard(event_id, at=at)
     kind = EventType(event_type)
-    body = json.dumps({"type": kind, "timestamp": iso(heard_at), "data": data})
+    body = json.dumps({"type": kind, "timestamp": iso_ms(heard_at), "data": data})
     for webhook in store.webhooks(organization_id, user_id):
         if kind in webhook.events and webhook.disabled_at is None:
             new = Delivery(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from audioapi.clock import iso_ms
 from audioapi.webhooks import targets
 
 
@@ -147,10 +147,10 @@ class DeliveryInfo(BaseModel):
         return cls(
             **delivery.model_dump(include={"id", "event_id", "type", "status"}),
             attempts=[
-                AttemptInfo(**{**made.model_dump(), "at": iso(made.at)})
+                AttemptInfo(**{**made.model_dump(), "at": iso_ms(made.at)})
                 for made in delivery.attempts
             ],
-            next_attempt_at=iso(delivery.next_attempt_at) if pending else None,
+            next_attempt_at=iso_ms(delivery.next_attempt_at) if pending else None,
             payload=json.loads(delivery.body),
         )
 
@@ -162,14 +162,9 @@ class DeliveryPage(BaseModel):
     next_cursor: str | None
 
 
-def iso(epoch_ms: int) -> str:
-    moment = datetime.fromtimestamp(epoch_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _shown(webhook: Webhook) -> dict[str, Any]:
     return {
         **webhook.model_dump(include={"id", "url", "events", "description"}),
-        "created_at": iso(webhook.created_at),
-        "disabled_at": None if webhook.disabled_at is None else iso(webhook.disabled_at),
+        "created_at": iso_ms(webhook.created_at),
+        "disabled_at": None if webhook.disabled_at is None else iso_ms(webhook.disabled_at),
     }
