@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
+from audioapi.speech import amazon
 from audioapi.streaming import notices, store
 from local import clients, ffmpeg, provision, template
 from local.guard import Guard
@@ -48,6 +49,7 @@ CACHED = (
     notices._gateway,
     identity._secret,
     identity._jwks,
+    amazon.client,
 )
 
 
