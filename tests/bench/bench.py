@@ -72,6 +72,13 @@ class Bench:
         return Path(self._up.enter_context(made))
 
     @cached_property
+    def kept(self) -> Path:
+        """For what takes long to make, and is the same at every run."""
+        kept = self._home / "kept"
+        kept.mkdir(parents=True, exist_ok=True)
+        return kept
+
+    @cached_property
     def stack(self) -> Stack:
         """The local stack in a process of its own, on a free port, started when first asked for."""
         state = self.folder / "stack"

@@ -13,7 +13,9 @@ from tests.bench import (
     ack_latency,
     aws_calls,
     finishing,
+    library,
     parallel,
+    processing,
     published,
     results,
     runner,
@@ -27,7 +29,16 @@ if TYPE_CHECKING:
 OK, FAILED, INTERRUPTED = 0, 1, 130  # 130 as a shell tells of SIGINT
 MEASUREMENTS = {
     module.MEASUREMENT.name: module.MEASUREMENT
-    for module in (ack_latency, windows, finishing, published, aws_calls, parallel)
+    for module in (
+        ack_latency,
+        windows,
+        finishing,
+        published,
+        processing,
+        library,
+        aws_calls,
+        parallel,
+    )
 }
 _WIDTH = 150
 
@@ -63,9 +74,9 @@ def parser() -> argparse.ArgumentParser:
     width = max(map(len, MEASUREMENTS))
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="Measures the streaming family on this machine, through a local stack of its\n"
-        "own. Every figure is a ratio within the run or a count, so that a slow or busy machine\n"
-        "tells the same; the table and its JSON name the targets, and whether they are met.",
+        description="Measures streaming, processing and the library on this machine. Every figure\n"
+        "is a ratio within the run or a count, so that a slow or busy machine tells the same; the\n"
+        "table and its JSON name the targets, and whether they are met.",
         epilog="measurements:\n"
         + "\n".join(f"  {name:<{width}}  {each.title}" for name, each in MEASUREMENTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -75,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=MEASUREMENTS,
         metavar="NAME",
-        help="do just these measurements (default: all, some 12 minutes on two processors)",
+        help="do just these measurements (default: all, some 20 minutes on two processors)",
     )
     parser.add_argument(
         "--quick",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import os
 import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PAGE = 1000
+_ETAG = "etag"
+
+
+@dataclass(frozen=True)
+class _Body:
+    """So many bytes of an object, after those that are skipped; no more of it in memory than is
+    asked for at a time.
+    """
+
+    parts: list[Path]
+    skipped: int
+    size: int
+
+    def read(self) -> bytes:
+        return b"".join(self.iter_chunks(self.size))
+
+    def iter_chunks(self, chunk_size: int) -> Iterator[bytes]:
+        skipped, left = self.skipped, self.size
+        for part in self.parts:
+            with part.open("rb") as file:
+                length = file.seek(0, os.SEEK_END)
+                skipped -= file.seek(min(skipped, length))
+                while block := file.read(min(chunk_size, left)):
+                    left -= len(block)
+                    yield block
 
 
 class DirectoryS3:
@@ -26,8 +53,22 @@ class DirectoryS3:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(request["Body"])
 
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        known = self._path(request).stat()
+        modified = datetime.fromtimestamp(known.st_mtime, UTC)
+        return {"ContentLength": known.st_size, "ETag": _ETAG, "LastModified": modified}
+
     def get_object(self, **request: Any) -> dict[str, Any]:
-        return {"Body": io.BytesIO(self._path(request).read_bytes())}
+        path = self._path(request)
+        parts = sorted(path.iterdir()) if path.is_dir() else [path]
+        size = sum(part.stat().st_size for part in parts)
+        first, _, last = request.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        wanted = (int(last) + 1 if last else size) - int(first)
+        return {
+            "Body": _Body(parts, int(first), wanted),
+            "ContentLength": wanted,
+            "ETag": _ETAG,
+        }
 
     def get_paginator(self, operation: str) -> DirectoryS3:
         assert operation == "list_objects_v2"
@@ -56,7 +97,7 @@ class DirectoryS3:
 
     def upload_part(self, **request: Any) -> dict[str, str]:
         (self._path(request) / f"{request['PartNumber']:05d}").write_bytes(request["Body"])
-        return {"ETag": "etag"}
+        return {"ETag": _ETAG}
 
     def complete_multipart_upload(self, **request: Any) -> None:
         """All that there is to do has been done."""

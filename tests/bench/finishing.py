@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from local import ffmpeg
 from tests.audio import pcm
-from tests.bench.bench import ROOT, Bench, Measurement
+from tests.bench.bench import Bench, Measurement
+from tests.bench.jobs import Worker
 from tests.bench.results import Figure, Target, at_most
 from tests.bench.services import provisioned
 from tests.bench.timing import interleaved, timed
@@ -22,7 +21,6 @@ from tests.bench.timing import interleaved, timed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-    from typing import Self
 
 
 @dataclass(frozen=True)
@@ -48,38 +46,6 @@ _LENGTHS = (
 _QUICK = (Length("2 seconds", 2, 16000, 1), Length("1 minute", 60, 16000, 1))
 _THROUGH_MOTO = 3600
 """Seconds of the longest session that is finished through moto too: chunk by chunk takes long."""
-
-
-class Worker:
-    """A jobs worker in a process of its own, as `tests.bench.worker` says."""
-
-    def __init__(self, environment: Mapping[str, str], objects: Path | None) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.worker", *([objects] if objects else [])],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for the bench, which then ends this
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def do(self, what: str, **order: Any) -> dict[str, Any]:
-        stdin = cast("IO[str]", self._process.stdin)
-        stdin.write(json.dumps({"do": what, **order}) + "\n")
-        stdin.flush()
-        answer = cast("IO[str]", self._process.stdout).readline()
-        if not answer:
-            raise RuntimeError(f"The worker ended, with {self._process.wait()}")
-        result: dict[str, Any] = json.loads(answer)
-        return result
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from audioapi import migrations
 from local import clients, ffmpeg, provision, template
-from local.aws import Aws
+from local.aws import ACCOUNT, REGION, Aws
 from local.guard import Guard
-from local.stack import TEMPLATE
+from local.postgres import Postgres
+from local.stack import DATABASE_SECRET, TEMPLATE
 from local.stack import environment as credentials
 from tests.bench.bench import ROOT
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PARAMETERS = {"AllowAnonymousStreaming": "true"}
+_PARAMETERS = {
+    "AllowAnonymousStreaming": "true",
+    "DatabaseUrlSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{DATABASE_SECRET}",
+    "Transcriber": "none",
+}
 
 
 @contextmanager
@@ -41,3 +47,25 @@ def provisioned(folder: Path) -> Iterator[dict[str, str]]:
             }
         finally:
             aws.stop()
+
+
+@contextmanager
+def with_database(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
+    """The same with a PostgreSQL that functions find, and its URL."""
+    with provisioned(folder) as environment, _postgres(folder / "postgres") as url:
+        secrets = clients.connect(environment["AWS_ENDPOINT_URL"]).secrets
+        secrets.create_secret(Name=DATABASE_SECRET, SecretString=url)
+        yield environment, url
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    folder.mkdir()
+    with Guard(folder / "postgres.json") as guard:
+        server = Postgres(folder, folder / "postgres.log", guard)
+        server.start()
+        try:
+            migrations.upgrade(server.url)
+            yield server.url
+        finally:
+            server.stop()

@@ -42,6 +42,37 @@ def test_a_quick_run_is_shown_and_kept(tmp_path: Path, capsys: pytest.CaptureFix
     assert "published: " in said.err
 
 
+def test_a_recording_is_processed_and_transcribed(tmp_path: Path) -> None:
+    figures = quick(tmp_path, "process")
+    processed = figures["processing 10 seconds of MP3 over a plain FFmpeg pass"]
+    assert processed["seen"].keys() == {"process, s", "plain pass, s"}
+    assert processed["value"] > 0
+    memory = figures["peak memory with FFmpeg, 10 seconds over 2 seconds"]
+    assert memory["target"] == {"relation": "≤", "value": 1.3}
+    assert all(peak > 0 for peak in memory["seen"].values())
+    heard = figures["PocketSphinx, seconds for a second of speech"]
+    assert heard["seen"]["words"] > 0
+    assert heard["target"] is None
+
+
+def test_pages_of_a_library_are_compared_with_the_floor(tmp_path: Path) -> None:
+    figures = quick(tmp_path, "library")
+    assert list(figures) == [
+        f"p95 of {page} of 2,000 audios over the floor's"
+        for page in ("page 1", "page 50", "a search", "one usage")
+    ]
+    for figure in figures.values():
+        assert figure["value"] > 0
+        assert set(figure["seen"]) == {"p95, ms", "median, ms", "floor p95, ms", "floor median, ms"}
+
+
+def quick(folder: Path, name: str) -> dict[str, Any]:
+    """The figures of a quick run of one measurement, by their names."""
+    assert cli.main(["--quick", "--only", name, "--folder", str(folder)]) == 0
+    [found] = json.loads((folder / "latest.json").read_text())["measurements"]
+    return {figure["name"]: figure for figure in found["figures"]}
+
+
 def breaks_off(_: Bench) -> Iterator[Figure]:
     yield Figure("found before", 2)
     raise OSError("no space left")

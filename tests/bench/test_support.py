@@ -71,6 +71,31 @@ def test_a_folder_keeps_a_multipart_object_as_its_parts(
     assert [path.read_bytes() for path in made] == [b"begin", b"end"]
 
 
+def test_a_folder_gives_any_part_of_an_object_however_it_was_put(tmp_path: Path) -> None:
+    s3 = DirectoryS3(tmp_path)
+    s3.put_object(Bucket="bucket", Key="whole", Body=SENT)
+    s3.create_multipart_upload(Bucket="bucket", Key="parts")
+    for number in range(1, 4):
+        part = SENT[1000 * (number - 1) : 1000 * number if number < 3 else None]
+        s3.upload_part(Bucket="bucket", Key="parts", PartNumber=number, Body=part)
+    for key in ("whole", "parts"):
+        assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == SENT
+        rest = s3.get_object(Bucket="bucket", Key=key, Range="bytes=1500-")["Body"]
+        assert b"".join(rest.iter_chunks(300)) == SENT[1500:]
+        middle = s3.get_object(Bucket="bucket", Key=key, Range="bytes=900-2100")
+        assert middle["Body"].read() == SENT[900:2101]
+        assert middle["ContentLength"] == 1201
+
+
+def test_a_folder_tells_of_an_object_what_s3_does(tmp_path: Path) -> None:
+    s3 = DirectoryS3(tmp_path)
+    s3.put_object(Bucket="bucket", Key="whole", Body=SENT)
+    told = s3.head_object(Bucket="bucket", Key="whole")
+    assert told["ContentLength"] == len(SENT)
+    assert told["ETag"] == s3.get_object(Bucket="bucket", Key="whole")["ETag"]
+    assert told["LastModified"].tzinfo is not None
+
+
 def test_what_is_compared_takes_turns() -> None:
     order: list[str] = []
     seconds = iter([1.0, 20.0, 3.0, 10.0, 2.0, 30.0])

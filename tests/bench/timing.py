@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +16,25 @@ def timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, and of all processors together."""
+
+    wall: float
+    cpu: float
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    """What it takes, with what its child processes take that end meanwhile."""
+    before = _cpu_seconds()
+    wall = timed(work)
+    return Cost(wall, _cpu_seconds() - before)
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def interleaved(

@@ -16,16 +16,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 from audioapi import objects
 from audioapi.clock import now_ms
+from audioapi.identity import Principal
+from audioapi.processing import service as processing
+from audioapi.processing import store as tasks
 from audioapi.streaming import chunks, store
 from audioapi.streaming.models import Session
 from local.processes import peak_memory
 from tests.bench import functions
 from tests.bench.directory import DirectoryS3
-from tests.bench.timing import timed
+from tests.bench.timing import cost, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from audioapi.processing.models import Task
+
+CALLER = Principal("bench", "bench")
 _CHUNK_BYTES = 24_000
 _WRITERS = 8
 
@@ -35,7 +41,12 @@ def main() -> None:
         in_folder = DirectoryS3(Path(folder[0]))
         objects.client = cast("Any", lambda: in_folder)
     jobs = functions.load("jobs_worker").WORK
-    orders: dict[str, Callable[..., dict[str, Any]]] = {"fill": fill, "finish": finish}
+    orders: dict[str, Callable[..., dict[str, Any]]] = {
+        "fill": fill,
+        "finish": finish,
+        "process": process,
+        "transcribe": transcribe,
+    }
     for line in sys.stdin:
         order = json.loads(line)
         print(json.dumps(orders[order.pop("do")](jobs, **order)), flush=True)  # noqa: T201
@@ -84,6 +95,39 @@ def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
         "duration_seconds": finished.duration_seconds,
         "peak_mb": _peak_mb(),
     }
+
+
+def process(jobs: Any, file_name: str) -> dict[str, Any]:
+    """Does the job of a new task for CALLER's recording of that name, whose cost alone is told."""
+    task_id = processing.start(
+        CALLER, CALLER.user_id, file_id=None, extension="mp3", file_name=file_name
+    ).task_id
+    taken = cost(lambda: jobs["process_recording"](task_id))
+    return {**taken._asdict(), "peak_mb": _peak_mb(), **_told(task_id)}
+
+
+def transcribe(jobs: Any, task_id: str) -> dict[str, Any]:
+    """Does the jobs that a processed recording has left to do, which alone are timed."""
+    parts = range(len(_task(task_id).facts.parts))  # type: ignore[union-attr]  # it is processed
+    seconds = timed(lambda: [jobs["transcribe_part"](task_id, part) for part in parts])
+    return {"seconds": seconds, **_told(task_id)}
+
+
+def _told(task_id: str) -> dict[str, Any]:
+    task = _task(task_id)
+    return {
+        "task_id": task_id,
+        "status": task.status,
+        "error": task.error,
+        "duration_seconds": task.facts and task.facts.duration_seconds,
+        "words": task.transcription and task.transcription.words,
+    }
+
+
+def _task(task_id: str) -> Task:
+    found = tasks.task(task_id)
+    assert found
+    return found
 
 
 def _put(session_id: str, seq: int, data: bytes) -> int:
