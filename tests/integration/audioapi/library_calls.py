@@ -41,6 +41,17 @@ KINDS = {
     "library_playback_url": "PlaybackUrlResponse",
     "library_delete": "MessageResponse",
 }
+ROUTES = (
+    "library_list",
+    "library_usage",
+    "library_stream",
+    "library_metadata",
+    "library_details",
+    "library_update",
+    "library_playback_url",
+    "library_waveform",
+    "library_delete",
+)
 SAMPLE_ID = "5f0c4d2e-8a1b-4c3d-9e7f-0a1b2c3d4e5f"
 JANUARY = datetime(2025, 1, 15, 10, 30, tzinfo=UTC)
 PEAKS = b'{"version":2,"channels":1,"data":[-1,1]}'
@@ -103,6 +114,16 @@ def check(function: str, answer: Answer) -> None:
         TYPES.check(answer.body, KINDS[function])
 
 
+def metadata(audio_id: UUID) -> Any:
+    return call("library_metadata", audio_id, key="Acme").body
+
+
+def titles(query: str, *, key: str = "Acme") -> list[str]:
+    answer = call("library_list", key=key, query=query)
+    assert answer.status == 200, answer.body
+    return [item["title"] for item in answer.body["data"]]
+
+
 def organization(name: str) -> UUID:
     """A new organisation, whose name is also the key of one who may do everything in it."""
     made = Organization(id=uuid4(), name=name, slug=f"{name.lower()}-{uuid4().hex[:8]}")
@@ -118,7 +139,7 @@ def allow(key: str, organization_id: object, *scopes: str) -> None:
 
 def add(own: UUID, title: str = "Welcome Message", *, data: bytes = b"", **values: Any) -> UUID:
     """An audio of the organisation, whose file is `data`, or a second of noise."""
-    audio_id = uuid4()
+    audio_id = values.pop("id", None) or uuid4()
     data = data or noise()
     given: dict[str, Any] = {
         "id": audio_id,
