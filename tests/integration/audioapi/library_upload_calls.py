@@ -9,6 +9,7 @@ from audioapi import database, objects
 from audioapi.library import intake, uploads
 from audioapi.library.models import LibraryAudio
 from audioapi.uploads import store
+from tests.forms import CONTENT_TYPE, multipart
 from tests.integration.audioapi.library_calls import TYPES, Answer, bucket, call
 from tests.integration.audioapi.sessions import received
 
@@ -20,25 +21,11 @@ WORK: dict[str, Callable[..., None]] = {
     "tidy_library": intake.tidy,
     "normalise_audio": uploads.normalise_audio,
 }
-BOUNDARY = "a-line-between"
-Part = tuple[str, str | None, bytes]
-"""A field's name, its file's name if it is one, and what is in it."""
-
-
-def multipart(*parts: Part, file_type: str = "application/octet-stream") -> bytes:
-    made = b""
-    for name, file_name, data in parts:
-        disposition = f'form-data; name="{name}"'
-        if file_name is not None:
-            disposition += f'; filename="{file_name}"\r\nContent-Type: {file_type}'
-        head = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\n"
-        made += head.encode() + data + b"\r\n"
-    return made + f"--{BOUNDARY}--\r\n".encode()
 
 
 def send(body: bytes, *, key: str | None = "Acme", **headers: str) -> Answer:
     """What an upload of that form is answered; a 201 is of the published types."""
-    content_type = headers.pop("content_type", f"multipart/form-data; boundary={BOUNDARY}")
+    content_type = headers.pop("content_type", CONTENT_TYPE)
     answer = call(
         "library_upload",
         key=key,

@@ -19,10 +19,10 @@ from audioapi.media.ffmpeg import Limits
 from audioapi.media.telephony import loudness
 from tests import audio
 from tests.corpus import HOSTILE
+from tests.forms import multipart
 from tests.integration.audioapi.library_calls import allow, call, organization, stored
 from tests.integration.audioapi.library_upload_calls import (
     do_jobs,
-    multipart,
     read,
     rows,
     send,
