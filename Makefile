@@ -43,8 +43,9 @@ run: $(READY)  ## Starts the whole stack on port PORT (8000) and streams a sampl
 demo: $(READY)  ## Streams FILE through a stack of its own, checks the WAV, and ends
 	@exec $(BIN)/python -m local demo $(if $(FILE),"$(FILE)",local/samples/speech.wav)
 
-test: $(READY)  ## Runs every test
+test: $(READY) $(PACKAGES)  ## Runs every test
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(MAKE) typescript
 
 unit integration e2e: $(READY)  ## Runs the tests of one kind
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@

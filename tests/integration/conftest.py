@@ -39,6 +39,7 @@ CACHED = (
     settings.uploads,
     settings.webhooks,
     settings.idempotency,
+    settings.library,
     settings.worker,
     settings.jobs_failed,
     settings.routes,

@@ -10,16 +10,19 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
-from audioapi import identity
+from audioapi import database, identity
 from audioapi.identity import Principal
 from audioapi.memories.windows import Recording
+from audioapi.organizations import Organization
 from audioapi.streaming import store
 from audioapi.webhooks import store as webhook_store
 from audioapi.webhooks.models import Delivery, EventType, Webhook
 from local import template
+from tests.integration.audioapi import library_calls
 from tests.integration.audioapi.memory_calls import remember
 from tests.unit.audioapi.context import Context
 from tests.unit.audioapi.test_session_states import session
@@ -106,6 +109,21 @@ ANSWERS = {
     "WebhookReplayFunction": '"statusCode": 202',
     "WebhookDeliverFunction": '"batchItemFailures": []',
     "MigrateFunction": "0003",
+    "LibraryUploadFunction": '"statusCode": 201',
+    "LibraryStreamFunction": '"statusCode": 206',
+    "LibraryUploadsCreateFunction": '"statusCode": 201',
+    "LibraryUploadsPartsFunction": '"statusCode": 404',
+    "LibraryUploadsGetFunction": '"statusCode": 404',
+    "LibraryUploadsCompleteFunction": '"statusCode": 404',
+    "LibraryUploadsAbortFunction": '"statusCode": 404',
+    "LibraryListFunction": '"statusCode": 200',
+    "LibraryUsageFunction": '"statusCode": 200',
+    "LibraryMetadataFunction": '"statusCode": 200',
+    "LibraryDetailsFunction": '"statusCode": 200',
+    "LibraryUpdateFunction": '"statusCode": 200',
+    "LibraryPlaybackUrlFunction": '"statusCode": 200',
+    "LibraryWaveformFunction": '"statusCode": 200',
+    "LibraryDeleteFunction": '"statusCode": 200',
     "FallbackFunction": '"statusCode": 405',
     "JobsWorkerFunction": '"batchItemFailures": []',
     "JobsFailedFunction": '"batchItemFailures": []',
@@ -152,6 +170,9 @@ def known(stack: Stack, database_secret: None) -> None:
         secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         created_at=0,
     )
+    acme = Organization(id=UUID(ORGANIZATION_ID), name="Acme Corporation", slug="acme-corp")
+    database.transaction(lambda session: session.merge(acme))
+    library_calls.add(UUID(ORGANIZATION_ID), id=UUID(library_calls.SAMPLE_ID))
     webhook_store._put_new(webhook_store._webhook_item(hook))
     webhook_store.add_delivery(
         Delivery(

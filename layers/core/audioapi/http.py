@@ -9,7 +9,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
 
 from audioapi import identity, problems
 from audioapi.observe import logger
@@ -33,12 +36,17 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
 
     def malformed(error: RequestValidationError) -> Response[str]:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        place = () if first["type"] == "json_invalid" else first["loc"][1:]
+        field = ".".join(str(part) for part in place) or str(first["loc"][0])
         return known(dialect.malformed(f"{field}: {first['msg']}", field=field))
 
     def unknown(_: Exception) -> Response[str]:
         logger.exception("request failed")
         return _response(app, problems.INTERNAL, dialect)
+
+    def other_type(_: RequestUnsupportedContentType) -> Response[str]:
+        wanted = "Content-Type: application/json is needed"
+        return known(dialect.malformed(wanted, field="Content-Type"))
 
     def no_route(_: RouteNotFoundError) -> Response[str]:
         """A path whose variable holds what none may: the gateway's pattern takes more than ours."""
@@ -47,6 +55,7 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
     app.not_found(no_route)
     app.exception_handler(problems.AudioApiError)(known)
     app.exception_handler(RequestValidationError)(malformed)
+    app.exception_handler(RequestUnsupportedContentType)(other_type)
     app.exception_handler(Exception)(unknown)
     return app
 

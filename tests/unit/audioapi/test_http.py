@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel
 
 from audioapi import http, problems
 from audioapi.observe import logger
@@ -129,3 +130,28 @@ def test_a_familys_malformed_requests_are_what_its_document_says() -> None:
 
     status, body, _ = answer(app, request(page="0"))
     assert (status, body["field"], body["statusCode"]) == (400, "page", 400)
+
+
+class Thing(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "field"),
+    [
+        ("text/plain", "hello", "Content-Type"),
+        ("application/json", "{", "body"),
+        ("application/json", '{"name": 1}', "name"),
+    ],
+)
+def test_a_malformed_body_is_named(content_type: str, body: str, field: str) -> None:
+    app = http.resolver()
+
+    @app.post("/things")
+    def add(thing: Thing) -> str:
+        return thing.name
+
+    event = {**request("POST"), "body": body}
+    event["headers"] = {**event["headers"], "content-type": content_type}
+    status, told, _ = answer(app, event)
+    assert (status, told["field"]) == (422, field)
