@@ -1,4 +1,4 @@
-"""How FFmpeg's messages are read, also when two threads talk at once."""
+"""How FFmpeg's messages are read, also when it doesn't finish its lines."""
 
 from __future__ import annotations
 

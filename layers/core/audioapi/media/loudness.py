@@ -11,21 +11,20 @@ import re
 from dataclasses import dataclass
 
 _RATES = "8000|11025|12000|16000|22050|24000|32000|44100|48000|64000|88200|96000|176400|192000"
-_NOTHING = f"atrim=start_sample={2**63 - 1}"
 
-INTEGRATED = f"aformat=sample_rates={_RATES},ebur128=framelog=quiet,{_NOTHING},aresample=8000"
-"""Filters that measure, at the sound's own rate, and let nothing through: to encode what nobody
-reads would take longer. Rates that nobody records at become the next one: at 1 or 2 Hz ebur128
-writes behind the end of its buffers (7.1). The last filter lets FFmpeg choose among the rates, and
-a sink inside the graph, instead of an output, may end in a failed assertion."""
-
-TRUE_PEAK = (
+FILTERS = (
+    # At the sound's own rate. Rates that nobody records at become the next of these: at 1 or 2 Hz
+    # ebur128 writes behind the end of its buffers (7.1).
+    f"aformat=sample_rates={_RATES},ebur128=framelog=quiet,"
+    # Whatever rate that is, it is taken for 48 kHz: only the factor of four counts. Floats, because
+    # true peaks go beyond full scale. ebur128 does the same in three times the time, at 192 kHz.
     "asetrate=48000,aresample=192000:filter_size=16:out_sample_fmt=fltp,"
-    f"astats=measure_overall=none:measure_perchannel=Peak_level,{_NOTHING}"
+    "astats=measure_overall=none:measure_perchannel=Peak_level,"
+    # Nothing gets through: to encode what nobody reads would take longer. A sink within the graph
+    # instead of an output may end in a failed assertion (7.1).
+    f"atrim=start_sample={2**63 - 1}"
 )
-"""Filters that measure, and let nothing through. Whatever rate the sound has, it is taken for
-48 kHz: only the factor of four counts. Floats, because true peaks go beyond full scale. ebur128
-does the same in three times the time, at 192 kHz."""
+"""What measures, for an output to the null muxer."""
 
 _GATE_LUFS = -70.0
 """What ebur128 says of sound of which not one block of 400 ms is louder."""
@@ -35,7 +34,7 @@ below them for the lower end."""
 
 _INTEGRATED = re.compile(r" {4}I: +(\S+) LUFS")
 _RANGE = re.compile(r" {4}LRA: +(\S+) LU")
-# These may stand behind what ebur128, in another thread, has not ended its line of yet.
+# These may come before ebur128 has ended its last line, and stand behind that.
 _CHANNEL = re.compile(r".*Channel: (\d{1,5})")
 _PEAK = re.compile(r".*Peak level dB: (\S+)")
 

@@ -27,11 +27,10 @@ SAMPLE_RATE = 16_000
 _SOUND = Pcm("s16le", SAMPLE_RATE, 1)
 _MOST_WARNINGS = 20
 
-# Each output is filtered in a thread of its own.
 _OUTPUTS = (
     *("-map", "0:a:0", *to_stdout(_SOUND)),
-    *("-map", "0:a:0", "-af", loudness.INTEGRATED, "-f", "null", "-"),
-    *("-map", "0:a:0", "-af", loudness.TRUE_PEAK, "-f", "null", "-"),
+    # Another output is another thread.
+    *("-map", "0:a:0", "-af", loudness.FILTERS, "-f", "null", "-"),
 )
 
 _STREAM = re.compile(r"\[info\] +Stream #0:[^:]*: Audio: (\w+)[^,]*, (\d{1,10}) Hz, .*")
