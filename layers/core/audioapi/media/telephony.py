@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audioapi.media.errors import DamagedError
 from audioapi.media.ffmpeg import run, to_stdout
-from audioapi.media.loudness import INTEGRATED, TRUE_PEAK, Meter
+from audioapi.media.loudness import FILTERS, Meter
 from audioapi.media.segments import Pcm, Segment, whole
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ _HEADROOM_DB = 12.0
 _RESAMPLE = "aresample=8000:filter_size=128:cutoff=0.9:out_chlayout=mono:rematrix_maxval=1"
 _MEASURES = (
     *("-map", "0:a:0", *to_stdout(TELEPHONY)),
-    *("-map", "0:a:0", "-af", INTEGRATED, "-f", "null", "-"),
-    *("-map", "0:a:0", "-af", TRUE_PEAK, "-f", "null", "-"),
+    *("-map", "0:a:0", "-af", FILTERS, "-f", "null", "-"),
 )
 
 
