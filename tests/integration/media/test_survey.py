@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
@@ -16,7 +17,9 @@ import pytest
 from audioapi.media.errors import MediaError, TooLongError
 from audioapi.media.ffmpeg import decode
 from audioapi.media.segments import whole
+from audioapi.media.silence import Silences
 from audioapi.media.survey import SAMPLE_RATE, Limits, Report, Source, estimated_seconds, survey
+from audioapi.media.waveform import Peaks
 from tests import audio
 from tests.corpus import HOSTILE, RECORDINGS, Case, containers
 
@@ -247,3 +250,41 @@ def test_more_sound_than_allowed_is_refused() -> None:
     assert Surveyed([file], Limits(audio_seconds=2)).report.seconds == 2
     with pytest.raises(TooLongError, match=r"^It holds more than 1\.9 s of sound$"):
         Surveyed([file], Limits(audio_seconds=1.9))
+
+
+def endless_wav(seconds: float) -> Iterator[bytes]:
+    """A WAV of a size that its writer did not know, block by block."""
+    second = audio.pcm(rate=8000, channels=1, seconds=1)
+    yield containers.streamed(audio.wav(second, rate=8000, channels=1), 0xFFFFFFFF)
+    for _ in range(round(seconds) - 1):
+        yield second
+
+
+def test_a_reader_that_goes_away_leaves_no_process() -> None:
+    sound = survey(endless_wav(3600), report=Report())
+    with contextlib.closing(sound):  # type: ignore[type-var]
+        assert next(sound)
+
+
+def test_what_the_source_raises_is_the_readers() -> None:
+    def broken() -> Iterator[bytes]:
+        yield from endless_wav(10)
+        raise OSError("S3 is gone")
+
+    with pytest.raises(OSError, match="S3 is gone"):
+        Surveyed(broken())
+
+
+def test_an_hour_is_measured_in_constant_memory() -> None:
+    report = Report()
+    peaks, silences = Peaks(sample_rate=SAMPLE_RATE), Silences(sample_rate=SAMPLE_RATE)
+    before = psutil.Process().memory_info().rss
+    most = before
+    for block in survey(endless_wav(3600), report=report):
+        peaks.add(block)
+        silences.add(block)
+        most = max(most, psutil.Process().memory_info().rss)
+    assert report.seconds == 3600
+    assert peaks.as_json()["samples_per_pixel"] == 1280
+    assert silences.map().silences == []
+    assert most - before < 40 * 1024 * 1024
