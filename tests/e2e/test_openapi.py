@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -44,7 +45,7 @@ def document() -> dict[str, Any]:
 def test_answers_are_as_described(family: str, document: dict[str, Any], stack: Stack) -> None:
     key = {"x-api-key": stack.api_key}
     api = schemathesis.openapi.from_dict(document).include(path_regex=f"^({family})")
-    operations = [found.ok() for found in api.get_all_operations()]
+    operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
     assert operations
     for operation in operations:
 
