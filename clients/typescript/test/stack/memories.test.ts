@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 import { beforeEach, describe, expect, inject, test } from "vitest";
 
 import {
@@ -13,10 +16,14 @@ import { readWav, sampleAudio, streamSample } from "./sample.js";
 import { until } from "./until.js";
 
 const stack = inject("stack");
+const WORKER_LOG = "JobsWorkerFunction.log"; // says why there is no memory
 
 beforeEach(() => configureApi({ baseURL: stack.url, apiKey: stack.api_key }));
 
-test("what was streamed is listed, played back sample by sample, and deleted", async () => {
+test("what was streamed is listed, played back sample by sample, and deleted", async ({
+  onTestFailed,
+}) => {
+  onTestFailed(() => console.error(readFileSync(join(stack.logs, WORKER_LOG), "utf8")));
   const memory_id = await streamSample(stack);
 
   const memory = await until(async () => {

@@ -9,11 +9,12 @@ import type { TestProject } from "vitest/node";
 import { PYTHON, ROOT } from "./project.js";
 import { until } from "./until.js";
 
-/** What of `stack.json` the tests need. */
+/** What of `stack.json` the tests need, and the folder of the functions' logs. */
 export interface Address {
   url: string;
   ws_url: string;
   api_key: string;
+  logs: string;
 }
 
 declare module "vitest" {
@@ -58,5 +59,5 @@ async function ready(stack: ChildProcess, state: string): Promise<Address> {
     if (stack.exitCode !== null) throw new Error(readFileSync(join(state, "console.log"), "utf8"));
     return existsSync(told);
   });
-  return JSON.parse(readFileSync(told, "utf8")) as Address;
+  return { ...JSON.parse(readFileSync(told, "utf8")), logs: join(state, "logs") };
 }
