@@ -106,4 +106,4 @@ lock: $(READY)  ## Pins requirements-dev.txt anew from requirements-dev.in
 	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
 
 clean:  ## Removes what was made: environment, builds, local state
-	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench layers/ffmpeg/.build
+	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench layers/ffmpeg/.build $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist
