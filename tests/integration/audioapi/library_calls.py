@@ -5,20 +5,15 @@ published TypeScript types. Audios are put where an upload would put them.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
-
-from sqlalchemy import Engine, event
 
 from audioapi import database, identity, objects, settings
 from audioapi.identity import Principal
@@ -27,10 +22,8 @@ from audioapi.library.models import LibraryAudio, ProcessingStatus
 from audioapi.organizations import Organization
 from tests.audio import wav_bytes
 from tests.contract.typescript import Types
+from tests.integration.audioapi.functions import loaded
 from tests.unit.audioapi.context import Context
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TYPES = Types(Path("tests/contract/library.ts"))
 KINDS = {
@@ -184,21 +177,6 @@ def stored(own: UUID, audio_id: UUID | None = None) -> list[str]:
     return [key.removeprefix(prefix) for key in objects.keys(bucket(), prefix)]
 
 
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """What is asked of the database in the block, without the values."""
-    asked: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        asked.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 def _joined(query: str) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
@@ -212,13 +190,5 @@ def _answer(response: dict[str, Any]) -> Answer:
     return Answer(int(response["statusCode"]), response.get("headers", {}), content)
 
 
-@cache
-def _app(function: str) -> Any:
-    """As in one environment; its types are looked up in `sys.modules`."""
-    name = f"{function}_app"
-    spec = importlib.util.spec_from_file_location(name, Path("functions", function, "app.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+_app = cache(loaded)
+"""As in one environment."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlalchemy import Engine, event, select
+from sqlalchemy import select
 
 from audioapi import database, objects, settings
 from audioapi.memories import windows
 from audioapi.memories.models import Recording, WorldMMSegment, audio_key
 from tests.audio import pcm
+from tests.integration.audioapi.functions import loaded
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ def call(
         path = f"/memories/{memory_id}"
     if path is not None:
         request["rawPath"] = request["requestContext"]["http"]["path"] = path
-    response = _app(function).lambda_handler(request, Context())
+    response = loaded(function).lambda_handler(request, Context())
     return Answer(response["statusCode"], json.loads(response["body"]))
 
 
@@ -130,29 +128,3 @@ def stored(session_id: str) -> dict[str, bytes]:
 
 def file(recorded: Recording, window: int) -> bytes:
     return objects.read(bucket(), audio_key(recorded.session_id, window))
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """What is asked of the database in the block, without the values."""
-    asked: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        asked.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
-def _app(function: str) -> Any:
-    """A fresh one, as in a new environment; its types are looked up in `sys.modules`."""
-    name = f"{function}_app"
-    spec = importlib.util.spec_from_file_location(name, Path("functions", function, "app.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

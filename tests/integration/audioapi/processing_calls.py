@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audioapi import objects, settings
 from audioapi.processing import given_up, store, transcripts, work
 from audioapi.recordings import recording_key
+from tests.integration.audioapi.functions import loaded
 from tests.integration.audioapi.sessions import received
 from tests.unit.audioapi.context import Context
 
@@ -126,12 +125,5 @@ def _answer(function: str, event: Any) -> Answer:
     return Answer(response["statusCode"], json.loads(response["body"]))
 
 
-@cache
-def _app(function: str) -> Any:
-    name = f"{function}_app"
-    spec = importlib.util.spec_from_file_location(name, Path("functions", function, "app.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+_app = cache(loaded)
+"""As in one environment."""

@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.integration.audioapi.functions import statements
 from tests.integration.audioapi.library_calls import (
     Answer,
     add,
     call,
     noise,
     organization,
-    statements,
     stored,
 )
 

@@ -14,6 +14,7 @@ from audioapi.identity import Principal
 from audioapi.memories import windows
 from audioapi.memories.models import audio_key
 from tests.audio import samples_of
+from tests.integration.audioapi.functions import statements
 from tests.integration.audioapi.memory_calls import (
     add,
     bucket,
@@ -22,7 +23,6 @@ from tests.integration.audioapi.memory_calls import (
     recording,
     remember,
     rows,
-    statements,
 )
 
 if TYPE_CHECKING:

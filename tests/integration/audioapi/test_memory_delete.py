@@ -12,13 +12,13 @@ import pytest
 from audioapi import identity, objects
 from audioapi.identity import Principal
 from audioapi.memories import service, windows
+from tests.integration.audioapi.functions import statements
 from tests.integration.audioapi.memory_calls import (
     add,
     call,
     recording,
     remember,
     rows,
-    statements,
     stored,
 )
 

@@ -18,6 +18,7 @@ from audioapi.identity import Principal
 from audioapi.memories import service, windows
 from audioapi.memories.models import audio_key
 from tests.audio import pcm, samples_of
+from tests.integration.audioapi.functions import statements
 from tests.integration.audioapi.memory_calls import (
     RATE,
     blocks,
@@ -26,7 +27,6 @@ from tests.integration.audioapi.memory_calls import (
     recording,
     remember,
     rows,
-    statements,
     statuses,
     stored,
     values,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
 from audioapi.uploads import store
+from tests.integration.audioapi.functions import loaded
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def call(
     if "pathParameters" in event:
         sample = event["pathParameters"]["upload_id"]
         event = json.loads(json.dumps(event).replace(sample, upload_id))
-    response = _app(function).lambda_handler(event, Context())
+    response = loaded(function).lambda_handler(event, Context())
     return Answer(response["statusCode"], json.loads(response["body"]))
 
 
@@ -84,14 +83,3 @@ def stored(key: str) -> bytes:
 
 def bucket() -> str:
     return settings.uploads().audio_bucket
-
-
-def _app(function: str) -> Any:
-    """A fresh one, as in a new environment; its types are looked up in `sys.modules`."""
-    name = f"{function}_app"
-    spec = importlib.util.spec_from_file_location(name, Path("functions", function, "app.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

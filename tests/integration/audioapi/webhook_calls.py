@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import importlib.util
 import itertools
 import json
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -18,6 +16,7 @@ from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.jobs import RetryLaterError
 from audioapi.webhooks import delivery, service
+from tests.integration.audioapi.functions import loaded
 from tests.integration.audioapi.sessions import received
 from tests.unit.audioapi.context import Context
 
@@ -94,7 +93,7 @@ def call(
         event["headers"]["x-api-key"] = key
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
-    response = app(f"webhook_{function}").lambda_handler(event, PatientContext())
+    response = loaded(f"webhook_{function}").lambda_handler(event, PatientContext())
     return Answer(response["statusCode"], json.loads(response["body"]), response["headers"])
 
 
@@ -110,17 +109,6 @@ def log(webhook_id: str) -> list[Any]:
     assert answer.status == 200, answer.body
     deliveries: list[Any] = answer.body["deliveries"]
     return deliveries
-
-
-def app(function: str) -> Any:
-    """A fresh one, as in a new environment; its types are looked up in `sys.modules`."""
-    name = f"{function}_app"
-    spec = importlib.util.spec_from_file_location(name, Path("functions", function, "app.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
