@@ -53,7 +53,7 @@ unit integration e2e: $(READY)  ## Runs the tests of one kind
 faults: $(READY)  ## Kills functions, workers and connections for two minutes under load: nothing is lost
 	FAULT_SECONDS=120 $(BIN)/pytest -s tests/e2e/test_faults.py
 
-bench: $(READY)  ## Measures streaming side by side, prints a table and keeps it as .bench/latest.json
+bench: $(READY)  ## Measures side by side with plain ways, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench
 
 typescript: $(READY) $(PACKAGES)  ## Checks the TypeScript client and runs its tests; needs Node 20.19 or newer
