@@ -33,6 +33,7 @@ FOLDER_PROPERTIES = {
 }
 KEPT = (references.BUCKET, references.QUEUE, references.TABLE, references.SECRET)
 FUNCTION_ARN = re.compile(r"arn:aws:lambda:[^:]+:[^:]+:function:([^:/]+)")
+QUEUE_ARN = re.compile(r"arn:aws:sqs:")
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
@@ -251,9 +252,12 @@ class Reader:
             if item.get("State") != "DISABLED":
                 yield self._schedule(item, item.get("Target"))
         for item in self._of("AWS::Events::Rule"):
-            # A rule with a pattern waits for events that no service here sends.
-            if item.get("State") != "DISABLED" and item.get("ScheduleExpression"):
-                yield from (self._schedule(item, target) for target in item.get("Targets", []))
+            if item.get("State") != "DISABLED":
+                yield from (
+                    self._schedule(item, target)
+                    for target in item.get("Targets", [])
+                    if not QUEUE_ARN.match(str(target["Arn"]))  # no service here sends it events
+                )
 
     def _schedule(self, item: Declared, target: Mapping[str, Any]) -> model.Schedule:
         return model.Schedule(

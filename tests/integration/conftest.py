@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from local.model import Stack
 
 ENDPOINT = "https://sqs.us-east-1.amazonaws.com"
+DEPLOYMENT = template.Deployment("http://127.0.0.1:8000", ENDPOINT)
 PARAMETERS = {
     "AllowAnonymousStreaming": "true",
     "CloseSettleSeconds": "0",
@@ -54,11 +55,23 @@ CACHED = (
 )
 
 
+@pytest.fixture(scope="session")
+def described() -> Stack:
+    """The template, which takes a second to read."""
+    return template.load(Path("template.yaml"), PARAMETERS, DEPLOYMENT)
+
+
+@pytest.fixture(scope="session")
+def aws_clients() -> clients.Clients:
+    """moto answers them while it is on, wherever they were made."""
+    return clients.connect(None)
+
+
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    deployment = template.Deployment("http://127.0.0.1:8000", ENDPOINT)
-    described = template.load(Path("template.yaml"), PARAMETERS, deployment)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
+def stack(
+    described: Stack, aws_clients: clients.Clients, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stack]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", DEPLOYMENT.region)
     for function in described.functions.values():
         for name, value in function.environment.items():
             monkeypatch.setenv(name, value)
@@ -66,7 +79,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     monkeypatch.setenv("WEBSOCKET_ENDPOINT", "https://api.execute-api.us-east-1.amazonaws.com/live")
     forget()
     with mock_aws():
-        provision.provision(described.resources.values(), clients.connect(None))
+        provision.provision(described.resources.values(), aws_clients)
         yield described
     forget()
 
@@ -92,9 +105,9 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_secret(stack: Stack, database_url: str) -> None:
+def database_secret(stack: Stack, aws_clients: clients.Clients, database_url: str) -> None:
     """Lets the functions of `stack` find the PostgreSQL."""
-    clients.connect(None).secrets.create_secret(Name="database-url", SecretString=database_url)
+    aws_clients.secrets.create_secret(Name="database-url", SecretString=database_url)
 
 
 @pytest.fixture(autouse=True)

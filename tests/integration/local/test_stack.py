@@ -149,7 +149,8 @@ def test_killed_it_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
 def test_a_demo_proves_every_sample() -> None:
     shown = attempt("demo", "local/samples/speech.wav")
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "Passed: 113,600 samples, each equal to speech.wav's." in shown.stdout
+    assert "File: 113,600 samples, each equal to speech.wav's." in shown.stdout
+    assert "Memory: 113,600 samples, each equal to the file's." in shown.stdout
 
 
 def test_a_demo_of_nothing_is_refused() -> None:
