@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.e2e.stack import running
 
-COPIED = ("template.yaml", "functions", "layers/core", "layers/ffmpeg", "local", "clients/python")
+COPIED = ("template.yaml", "functions", "layers", "local", "clients/python")
 GREETING = """
 def lambda_handler(event, context):
     return {"statusCode": 200, "body": '"hello"'}
