@@ -72,6 +72,15 @@ class SessionNotFoundError(NotFoundError):
         super().__init__("Session not found", session_id=session_id)
 
 
+class LiveSessionNotFoundError(NotFoundError):
+    """Unknown, another tenant's, or expired."""
+
+    code = "SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("Unknown live session", session_id=session_id)
+
+
 class MemoryNotFoundError(NotFoundError):
     code = "MEMORY_NOT_FOUND"
 
@@ -119,6 +128,35 @@ class UnsupportedMediaError(AudioApiError):
 
     code = "UNSUPPORTED_MEDIA"
     status = HTTPStatus.BAD_REQUEST
+
+
+class NoUtterancesError(AudioApiError):
+    """Sound without speech: there is nothing to analyse."""
+
+    code = "NO_UTTERANCES"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        super().__init__("No utterances detected in uploaded media")
+
+
+class AnalysisFailureError(AudioApiError):
+    """The analysis could not be finished; the detail says why, to the caller."""
+
+    code = "ANALYSIS_FAILURE"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class LiveAsrFailureError(AudioApiError):
+    """The recogniser of a live session died: told on its event stream only."""
+
+    code = "LIVE_ASR_FAILURE"
+
+
+class StreamFailureError(AudioApiError):
+    """A live session was cancelled, or its stream failed: told on its event stream only."""
+
+    code = "STREAM_FAILURE"
 
 
 class RangeNotSatisfiableError(AudioApiError):
@@ -190,6 +228,7 @@ LIBRARY = Dialect(
     malformed=InvalidRequestError,
     members=lambda error: {"statusCode": int(error.status), "message": error.detail},
 )
+ANALYSIS = Dialect(malformed=InvalidRequestError)
 INTERNAL = AudioApiError("Internal server error")
 
 

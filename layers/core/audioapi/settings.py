@@ -16,6 +16,7 @@ SampleRate = Literal[8000, 16000, 22050, 44100, 48000, 96000]
 Channels = Literal[1, 2]
 AudioFormat = Literal["wav", "mp3", "flac", "aac"]
 Transcriber = Literal["pocketsphinx", "transcribe", "none"]
+Summariser = Literal["extractive", "bedrock"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -125,6 +126,41 @@ class LibrarySettings(Settings):
     ffmpeg_loglevel: str = "error"
 
 
+class AnalysisSettings(Settings):
+    """Where conversations are kept, how large a file may be, and who sums them up. Of a longer
+    sound than `analyze_sync_seconds`, the gateway can't wait for the analysis.
+    """
+
+    audio_bucket: str
+    analysis_table: str
+    max_file_size_mb: Positive = 500
+    analyze_sync_seconds: Positive = 45
+    transcriber: Transcriber = "pocketsphinx"
+    transcript_language: str = "en-US"
+    summariser: Summariser = "extractive"
+    bedrock_model_id: str = "anthropic.claude-3-haiku-20240307-v1:0"
+    ffmpeg_loglevel: str = "error"
+
+
+class LiveSettings(Settings):
+    """The queue of live conversations, and how long a worker waits for their next chunk."""
+
+    live_queue_url: str
+    live_idle_seconds: Positive = 20
+
+
+class AnalysisStreamSettings(Settings):
+    """Where events are streamed: a function URL, which ends with a slash."""
+
+    analysis_stream_url: str
+
+
+class LiveFailedSettings(Settings):
+    """The dead-letter queue of live conversations."""
+
+    live_failed_queue_url: str
+
+
 class WebhookSettings(Settings):
     """Where webhooks and their deliveries are, and whether they may go to private addresses."""
 
@@ -195,6 +231,26 @@ def uploads() -> UploadSettings:
 @cache
 def library() -> LibrarySettings:
     return LibrarySettings.read()
+
+
+@cache
+def analysis() -> AnalysisSettings:
+    return AnalysisSettings.read()
+
+
+@cache
+def live() -> LiveSettings:
+    return LiveSettings.read()
+
+
+@cache
+def analysis_stream() -> AnalysisStreamSettings:
+    return AnalysisStreamSettings.read()
+
+
+@cache
+def live_failed() -> LiveFailedSettings:
+    return LiveFailedSettings.read()
 
 
 @cache
