@@ -7,6 +7,7 @@ visibility timeout; one that is not due yet comes back when its work says. https
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,13 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Delivery:
-    """How often a message was received, from 1, and how long ago it was sent."""
+    """How often a message was received, from 1, how long ago it was sent, and when the function
+    is ended that does its work: seconds of `time.monotonic`.
+    """
 
     attempt: int
     age_ms: int
+    deadline: float
 
 
 class RetryLaterError(Exception):
@@ -46,18 +50,21 @@ def handler(
     """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`."""
 
     @logger.inject_lambda_context(clear_state=True)
-    def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-        failed = [r["messageId"] for r in event["Records"] if not _done(r, work, queue_url)]
+    def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        records = event["Records"]
+        failed = [r["messageId"] for r in records if not _done(r, work, queue_url, deadline)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     return lambda_handler
 
 
-def _done(record: dict[str, Any], work: Work, queue_url: str) -> bool:
+def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -> bool:
     attributes = record["attributes"]
     delivery = Delivery(
         attempt=int(attributes["ApproximateReceiveCount"]),
         age_ms=now_ms() - int(attributes["SentTimestamp"]),
+        deadline=deadline,
     )
     logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,11 @@ def test_work_that_is_not_due_says_when_its_message_comes_back(
 
 def test_a_message_that_is_no_json_is_a_failure_like_any_other(sqs: FakeSqs) -> None:
     assert run(fail_on_b, record("x", body="{")) == ["x"]
+
+
+def test_work_knows_when_its_function_is_ended(sqs: FakeSqs) -> None:
+    told: list[float] = []
+    now = time.monotonic()
+    handler = jobs.handler(lambda _, delivery: told.append(delivery.deadline), queue_url="queue")
+    handler({"Records": [record("a")]}, Context(remaining_seconds=40))
+    assert [round(deadline - now) for deadline in told] == [40]
