@@ -14,7 +14,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from audioapi.problems import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import IO
 
 _MOST_PARTS = 50
@@ -57,16 +58,21 @@ class Form:
         return values[0] if values else None
 
 
+def read(content_type: str | None, body: str, *, is_base64: bool) -> AbstractContextManager[Form]:
+    """The form in a request's body, as API Gateway hands it to a function."""
+    return parsed(content_type, _blocks(body, is_base64=is_base64))
+
+
 @contextmanager
-def read(content_type: str | None, body: str, *, is_base64: bool) -> Iterator[Form]:
-    """The form in a request's body, as API Gateway hands it to a function. Files over 1 MB are on
-    disk, and gone with the block. Raises InvalidRequestError if it is none, or not whole.
+def parsed(content_type: str | None, blocks: Iterable[bytes]) -> Iterator[Form]:
+    """The form in a request's body, which comes block by block. Files over 1 MB are on disk, and
+    gone with the `with`. Raises InvalidRequestError if it is none, or not whole.
     """
     with ExitStack() as files:
         reader = _Reader(files)
         try:
             parser = reader.parser(_boundary(content_type))
-            for block in _blocks(body, is_base64=is_base64):
+            for block in blocks:
                 parser.write(block)
         except ValueError as error:  # FormParserError, and of what is neither base64 nor text
             raise InvalidRequestError(f"The form is malformed: {error}", field="body") from error

@@ -67,6 +67,15 @@ def test_a_body_may_come_as_text() -> None:
         assert found.one("title") == "hello"
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_body_may_come_in_blocks_cut_anywhere(size: int) -> None:
+    body = form(part('form-data; name="title"', b"hello"), part(FILE, b"\r\n--lin\0\xff" * 50))
+    blocks = (body[start : start + size] for start in range(0, len(body), size))
+    with forms.parsed(TYPE, blocks) as found:
+        assert found.one("title") == "hello"
+        assert found.file("file").data.read() == b"\r\n--lin\0\xff" * 50
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
