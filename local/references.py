@@ -53,6 +53,7 @@ ATTRIBUTES = {
     (TABLE, "Arn"): "arn:aws:dynamodb:{region}:{account}:table/{name}",
     ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::Lambda::Function", "Arn"): "arn:aws:lambda:{region}:{account}:function:{id}",
+    ("AWS::Lambda::Url", "FunctionUrl"): "https://{id}.lambda-url.{region}.on.aws/",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{region}:{account}:log-group:{name}:*",
 }
 
