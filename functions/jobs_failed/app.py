@@ -7,6 +7,7 @@ from typing import Any
 
 from audioapi import jobs, settings
 from audioapi.library import intake, uploads
+from audioapi.observe import measure
 from audioapi.processing import given_up
 from audioapi.streaming import assembly
 
@@ -31,6 +32,7 @@ GIVE_UP: dict[str, Callable[..., None]] = {
 
 def mark_failed(message: dict[str, Any], _: jobs.Delivery) -> None:
     GIVE_UP[message.pop("type")](**message)
+    measure({"JobsFailed": 1})
 
 
 lambda_handler = jobs.handler(mark_failed, queue_url=settings.jobs_failed().jobs_failed_queue_url)

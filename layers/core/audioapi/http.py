@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 
 from audioapi import identity, problems
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
 
     def known(error: problems.AudioApiError) -> Response[str]:
         logger.info("request refused", code=error.code, detail=error.detail)
+        measure({"Failures": 1}, code=error.code)
         return _response(app, error, dialect)
 
     def malformed(error: RequestValidationError) -> Response[str]:
@@ -42,6 +43,7 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
 
     def unknown(_: Exception) -> Response[str]:
         logger.exception("request failed")
+        measure({"Failures": 1}, code=problems.INTERNAL.code)
         return _response(app, problems.INTERNAL, dialect)
 
     def other_type(_: RequestUnsupportedContentType) -> Response[str]:

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from audioapi import identity, problems
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,9 +54,11 @@ def connect_handler(
             connect(event)
         except problems.AudioApiError as error:
             logger.info("connection refused", code=error.code, detail=error.detail)
+            measure({"Failures": 1}, code=error.code)
             return _refusal(event, error)
         except Exception:  # noqa: BLE001 — the outermost edge: the gateway gets a clean 500
             logger.exception("connection failed")
+            measure({"Failures": 1}, code=problems.INTERNAL.code)
             return _refusal(event, problems.INTERNAL)
         return {"statusCode": 200}
 

@@ -6,10 +6,12 @@ same each time it is made, under the same key; what it has finished is noted on 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from audioapi.media.errors import MediaError
 from audioapi.memories import windows
+from audioapi.observe import measure
 from audioapi.processing import analysis, outcome, service, source, store, transcripts
 from audioapi.processing.models import SessionFile
 from audioapi.processing.source import RecordingError
@@ -51,7 +53,9 @@ def _analyse(task: Task) -> Task | None:
         return None
     if pinned.etag != found.etag:
         raise RecordingError("The recording was replaced while it was processed")
+    began = time.monotonic()
     facts = analysis.analyse(pinned, found, recording)
+    measure({"RealTimeFactor": (time.monotonic() - began) / facts.duration_seconds})
     windows.complete(recording, samples=facts.samples)
     return store.analysed(task.task_id, facts)
 

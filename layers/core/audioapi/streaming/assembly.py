@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from audioapi import objects, queues, settings, worker
 from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.models import Session, Status
 from audioapi.webhooks import service as webhooks
@@ -61,6 +61,7 @@ def give_up(session_id: str) -> None:
         return
     reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
     if failed := store.fail(session, reason):
+        measure({"SessionsFailed": 1})
         _announce(failed)
 
 
@@ -92,6 +93,8 @@ def _finish(sealed: Session) -> None:
         store.note_failure(sealed.session_id, type(error).__name__)
         raise
     if finished:
+        failed = finished.status is Status.ERROR
+        measure({"SessionsFailed" if failed else "SessionsCompleted": 1})
         _announce(finished)
 
 

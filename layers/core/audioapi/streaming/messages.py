@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from audioapi import queues, settings
 from audioapi.clock import now_ms
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.frames import BadChunkError, BadFrameError, Chunk, Control, Frame
 
@@ -67,6 +67,7 @@ def _chunk(
         raise BadChunkError(reason, seq=chunk.seq)
     try:
         new, kept = _keep(chunk, session, message_id, received_at)
+        _measure(chunk, received_at, new=new)
         if new and kept.total_chunks % chunks.FOLD_EVERY == 0:
             _have_folded(kept)
         if connection.ack_every == 1:
@@ -137,6 +138,12 @@ def _keep(
         raise BadChunkError(FINALIZED, seq=chunk.seq) from error
     except store.NumberingError as error:
         raise BadChunkError(_numbering(chunk), seq=chunk.seq) from error
+
+
+def _measure(chunk: Chunk, received_at: int, *, new: bool) -> None:
+    if new:
+        latency = now_ms() - received_at
+        measure({"Chunks": 1, "ChunkBytes": len(chunk.data), "AckLatency": latency})
 
 
 def _have_folded(session: Session) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from audioapi import objects, queues, settings
 from audioapi.clock import now_ms
 from audioapi.identity import required
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 from audioapi.problems import (
     ForbiddenError,
     InvalidKeyError,
@@ -162,6 +162,7 @@ def _create(
     if not counter.count_in(config.max_concurrent_sessions):
         raise LimitExceededError("MAX_CONCURRENT_SESSIONS", config.max_concurrent_sessions)
     store.add_session(session, connection_id, ack_every=ack_every)
+    measure({"SessionsOpened": 1})
     return frames.created(session)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from audioapi import settings
 from audioapi.clock import iso_ms, now_ms
 from audioapi.jobs import RetryLaterError
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 from audioapi.webhooks import ids, sender, service, signature, store
 from audioapi.webhooks.models import Attempt, Delivery, DeliveryStatus, EventType, Webhook
 
@@ -102,8 +102,10 @@ def _attempt(webhook: Webhook, claimed: Delivery) -> None:
     if outcome.delivered:
         store.delivered(claimed, attempt)
         logger.info("delivered", status_code=outcome.status_code)
+        measure({"WebhooksDelivered": 1})
     else:
         logger.warning("not delivered", status_code=outcome.status_code, error=outcome.error)
+        measure({"WebhooksNotDelivered": 1})
         _put_off(webhook, claimed, attempt, outcome)
 
 
