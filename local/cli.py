@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from audio_client import AudioClientError
 from local import sample
@@ -33,13 +33,12 @@ from local.keys import run as run_keys
 from local.postgres import PostgresError
 from local.stack import TEMPLATE, LocalStack, Options, PortTakenError, SeedError
 from local.state import StateTakenError
+from local.waiting import unless
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from local.state import Address
-
-T = TypeVar("T")
 
 SAMPLE = Path(__file__).parent / "samples" / "speech.wav"
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # 130 as a shell tells of SIGINT
@@ -135,7 +134,8 @@ async def serve(options: argparse.Namespace, screen: Screen) -> int:
     stopped = stop_on_signals()
     async with AsyncExitStack() as up:
         address = await start(up, server(options, screen), screen)
-        screen.line(f"ready: {address.url}, {address.ws_url}/api/ws/audio, key {address.api_key}")
+        urls = (address.url, f"{address.ws_url}/api/ws/audio", *address.function_urls.values())
+        screen.line(f"ready: {', '.join(urls)}, key {address.api_key}")
         await stopped.wait()
         screen.line("Stopping")
     return OK
@@ -249,13 +249,3 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     return stopped
-
-
-async def unless(stopped: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of `work`, or None if `stopped` comes first, which cancels it."""
-    task, stop = asyncio.create_task(work), asyncio.create_task(stopped.wait())
-    done, late = await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    for other in late:
-        other.cancel()
-    await asyncio.wait({task, stop})
-    return task.result() if task in done else None

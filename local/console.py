@@ -109,6 +109,7 @@ def addresses(address: Address, state: Path) -> dict[str, str]:
     return {
         "HTTP API": address.url,
         "WebSocket": f"{address.ws_url}/api/ws/audio",
+        **address.function_urls,
         "API key": address.api_key,
         "AWS endpoint": address.aws_endpoint_url,
         "Bucket": address.bucket,

@@ -1,6 +1,8 @@
-"""CORS as an HTTP API does it: the gateway answers preflights and ignores a function's headers.
+"""CORS as HTTP APIs and function URLs do it: they answer preflights.
 
+An HTTP API ignores what headers a function gives, a function URL adds its own to them.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
+https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html#urls-cors
 """
 
 from __future__ import annotations
@@ -38,18 +40,23 @@ def preflight(cors: Cors, origin: str) -> web.Response:
     return response
 
 
-def replace_headers(cors: Cors, origin: str | None, response: web.Response) -> None:
+def replace_headers(cors: Cors, origin: str | None, response: web.StreamResponse) -> None:
     """Put the API's CORS headers in the place of the function's."""
     for name in [name for name in response.headers if name.lower().startswith("access-control-")]:
         response.headers.popall(name, None)
+    add_headers(cors, origin, response)
+
+
+def add_headers(cors: Cors, origin: str | None, response: web.StreamResponse) -> None:
+    """Add CORS headers; beside the function's own they are twice there, and browsers refuse."""
     allowed = _allowed_origin(cors, origin) if origin else None
     if allowed is None:
         return
-    response.headers["Access-Control-Allow-Origin"] = allowed
+    response.headers.add("Access-Control-Allow-Origin", allowed)
     if cors.credentials:
-        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers.add("Access-Control-Allow-Credentials", "true")
     if cors.expose:
-        response.headers["Access-Control-Expose-Headers"] = ",".join(cors.expose)
+        response.headers.add("Access-Control-Expose-Headers", ",".join(cors.expose))
 
 
 def _allowed_origin(cors: Cors, origin: str) -> str | None:

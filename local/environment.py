@@ -1,4 +1,4 @@
-"""An execution environment: a process of AWS's runtime client, awslambdaric, and its server."""
+"""An execution environment: a process that runs a function, one call at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from local.aws import ACCOUNT
 from local.model import Invocation
@@ -18,11 +19,13 @@ from local.processes import is_alive, kill_session, peak_memory
 from local.runtime_api import Request, RuntimeApi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from local.logs import Logs
     from local.model import Function
     from local.watch import Fingerprint
+
+Call = TypeVar("Call")
 
 VERSION = "$LATEST"
 INIT_LIMIT = 10.0
@@ -44,36 +47,45 @@ class Host:
     on_spawn: Callable[[int], None] | None
 
 
-class Environment:
-    """Takes one request at a time. After an `Unhandled` error it is as good as before."""
+class Environment(ABC, Generic[Call]):
+    """Takes one call at a time. After an `Unhandled` error it is as good as before."""
 
     _process: asyncio.subprocess.Process
     _output: asyncio.ReadTransport
     _log: asyncio.Task[None]
-    _end: asyncio.Task[None]
+    _end: asyncio.Task[str]
 
     def __init__(self, function: Function, host: Host, source: Fingerprint) -> None:
         self.source = source
         self.idle_since = 0.0
         self._function = function
         self._host = host
-        self._api = RuntimeApi()
         self._started = 0.0
         self._init_ms: float | None = None
         self._initialised = False
 
+    @abstractmethod
     async def start(self) -> None:
         """Start the process; whether it comes up, the first invocation will tell."""
-        try:
-            self._process = await self._spawn(await self._api.open())
-        except BaseException:
-            await self._api.close()
-            raise
+
+    @property
+    @abstractmethod
+    def _up(self) -> asyncio.Future[float]:
+        """When it came up; only of one that has been started."""
+
+    @abstractmethod
+    def _submit(self, call: Call) -> Request:
+        """Hand a call to the process; its outcome will be set, unless time runs out first."""
+
+    async def _run(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
+        self._process = await self._spawn(command, variables)
         self._end = asyncio.create_task(self._watch())
         if self._host.on_spawn:
             self._host.on_spawn(self.pid)
 
-    async def _spawn(self, address: str) -> asyncio.subprocess.Process:
+    async def _spawn(
+        self, command: Sequence[str], variables: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
         # A pipe of our own: with asyncio's, a process seems to live on until the last of its
         # children, too, has closed it.
         reader, self._output, output = await pipe()
@@ -81,9 +93,9 @@ class Environment:
         self._started = time.monotonic()
         try:
             return await asyncio.create_subprocess_exec(
-                *(self._host.python, "-m", "awslambdaric", self._function.handler),
+                *command,
                 cwd=self._function.code,
-                env=variables(self._function, self._host, address),
+                env=variables,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -94,8 +106,7 @@ class Environment:
 
     async def settled(self) -> None:
         """Until it has come up, or hasn't: the first invocation then tells which."""
-        initialised: asyncio.Future[Any] = self._api.initialised
-        await self._first_of(initialised, self._end)
+        await self._first_of(self._up, self._end)
 
     async def _first_of(self, *either: asyncio.Future[Any]) -> None:
         remaining = max(0.0, self._started + INIT_LIMIT - time.monotonic())
@@ -109,11 +120,13 @@ class Environment:
     def alive(self) -> bool:
         return self._process.returncode is None and is_alive(self.pid)
 
-    async def invoke(self, event: bytes) -> Invocation:
+    @property
+    def _arn(self) -> str:
+        return f"arn:aws:lambda:{self._host.region}:{ACCOUNT}:function:{self._function.name}"
+
+    async def invoke(self, call: Call) -> Invocation:
         """Raises NotTakenError if the process turns out to have died before."""
-        arn = f"arn:aws:lambda:{self._host.region}:{ACCOUNT}:function:{self._function.name}"
-        request = Request(event, arn, self._function.timeout)
-        self._api.submit(request)
+        request = self._submit(call)
         self._log_platform("start", {"requestId": request.id, "version": VERSION})
         await self._initialise(request)
         outcome = await self._outcome(request)
@@ -126,19 +139,17 @@ class Environment:
         await asyncio.wait({self._log}, timeout=LAST_WORDS)
         self._log.cancel()
         self._output.close()
-        await self._api.close()
 
-    async def _watch(self) -> None:
-        self._api.process_ended(ending(await self._process.wait()))
+    async def _watch(self) -> str:
+        return ending(await self._process.wait())
 
     async def _initialise(self, request: Request) -> None:
         if self._initialised:
             return
-        initialised = self._api.initialised
-        await self._first_of(initialised, request.outcome)
-        if initialised.done():
+        await self._first_of(self._up, request.outcome)
+        if self._up.done():
             self._initialised = True
-            self._init_ms = (initialised.result() - self._started) * 1000
+            self._init_ms = (self._up.result() - self._started) * 1000
 
     async def _outcome(self, request: Request) -> Invocation:
         remaining = request.start_clock() + request.timeout - time.monotonic()
@@ -171,6 +182,43 @@ class Environment:
         self._host.logs.platform(self._function.name, event, record)
 
 
+class RuntimeEnvironment(Environment[bytes]):
+    """A process of AWS's runtime client, awslambdaric, and its server; a call is its event."""
+
+    def __init__(self, function: Function, host: Host, source: Fingerprint) -> None:
+        super().__init__(function, host, source)
+        self._api = RuntimeApi()
+
+    async def start(self) -> None:
+        try:
+            address = {"AWS_LAMBDA_RUNTIME_API": await self._api.open()}
+            await self._run(
+                (self._host.python, "-m", "awslambdaric", self._function.handler),
+                variables(self._function, self._host) | address,
+            )
+        except BaseException:
+            await self._api.close()
+            raise
+
+    async def close(self) -> None:
+        await super().close()
+        await self._api.close()
+
+    @property
+    def _up(self) -> asyncio.Future[float]:
+        return self._api.initialised
+
+    def _submit(self, call: bytes) -> Request:
+        request = Request(call, self._arn, self._function.timeout)
+        self._api.submit(request)
+        return request
+
+    async def _watch(self) -> str:
+        how = await super()._watch()
+        self._api.process_ended(how)
+        return how
+
+
 async def pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
     """A pipe's reading end, its transport, and the descriptor of the writing end."""
     read_end, write_end = os.pipe()
@@ -188,7 +236,7 @@ def ending(status: int) -> str:
     return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
 
 
-def variables(function: Function, host: Host, address: str) -> dict[str, str]:
+def variables(function: Function, host: Host) -> dict[str, str]:
     """A process's whole environment: of the shell's it gets no more than a program needs.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -196,7 +244,7 @@ def variables(function: Function, host: Host, address: str) -> dict[str, str]:
     shell = {name: os.environ[name] for name in FROM_THE_SHELL if name in os.environ}
     given = shell | defaults() | dict(host.environment) | dict(function.environment)
     search = [str(layer / "bin") for layer in function.layers] + [given.get("PATH", os.defpath)]
-    return given | reserved(function, host.region, address) | {"PATH": os.pathsep.join(search)}
+    return given | reserved(function, host.region) | {"PATH": os.pathsep.join(search)}
 
 
 def defaults() -> dict[str, str]:
@@ -210,7 +258,7 @@ def defaults() -> dict[str, str]:
     }
 
 
-def reserved(function: Function, region: str, address: str) -> dict[str, str]:
+def reserved(function: Function, region: str) -> dict[str, str]:
     """What Lambda sets and no function can change."""
     day = time.strftime("%Y/%m/%d", time.gmtime())
     # A layer's source holds its packages directly, a built one holds them in python/.
@@ -225,7 +273,6 @@ def reserved(function: Function, region: str, address: str) -> dict[str, str]:
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{VERSION}]{uuid.uuid4().hex}",
-        "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_REGION": region,
         "LAMBDA_TASK_ROOT": str(function.code),
         "PYTHONPATH": os.pathsep.join(packages),

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+WEB_ADAPTER = "/opt/bootstrap"
+"""The Lambda Web Adapter's AWS_LAMBDA_EXEC_WRAPPER."""
+
+
 @dataclass(frozen=True)
 class Function:
     """One Lambda function. `timeout` is in seconds, `memory` in MB, `layers` are source folders."""
@@ -22,10 +26,21 @@ class Function:
     memory: int
     layers: tuple[Path, ...] = ()
 
+    @property
+    def is_web_server(self) -> bool:
+        """Whether its handler is a program that serves HTTP, to which the adapter passes events."""
+        return self.environment.get("AWS_LAMBDA_EXEC_WRAPPER") == WEB_ADAPTER
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the adapter passes an answer on as it comes, as a streaming URL needs it."""
+        mode = self.environment.get("AWS_LWA_INVOKE_MODE")
+        return self.is_web_server and mode == "response_stream"
+
 
 @dataclass(frozen=True)
 class Cors:
-    """An HTTP API's CorsConfiguration; the gateway answers preflights from it."""
+    """What an HTTP API or a function URL says of CORS; preflights are answered from it."""
 
     origins: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
@@ -60,6 +75,15 @@ class WebSocketApi:
     stage: str
     selection: str
     routes: Mapping[str, WebSocketRoute]
+
+
+@dataclass(frozen=True)
+class FunctionUrl:
+    """A function URL that streams a web server's responses; `name` is its logical id."""
+
+    name: str
+    function: str
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +124,7 @@ class Stack:
     functions: Mapping[str, Function]
     http_apis: tuple[HttpApi, ...] = ()
     websocket_apis: tuple[WebSocketApi, ...] = ()
+    function_urls: tuple[FunctionUrl, ...] = ()
     queue_sources: tuple[QueueSource, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     resources: Mapping[str, Resource] = field(default_factory=dict)

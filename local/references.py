@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from local.aws import ACCOUNT, REGION
@@ -17,6 +17,7 @@ STAGE = "AWS::ApiGatewayV2::Stage"
 BUCKET = "AWS::S3::Bucket"
 QUEUE = "AWS::SQS::Queue"
 TABLE = "AWS::DynamoDB::Table"
+URL = "AWS::Lambda::Url"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, no password
 
 NAME_PROPERTIES = {
@@ -53,17 +54,25 @@ ATTRIBUTES = {
     (TABLE, "Arn"): "arn:aws:dynamodb:{region}:{account}:table/{name}",
     ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::Lambda::Function", "Arn"): "arn:aws:lambda:{region}:{account}:function:{id}",
+    (URL, "FunctionUrl"): "{function_url}",
     ("AWS::Lambda::Url", "FunctionUrl"): "https://{id}.lambda-url.{region}.on.aws/",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{region}:{account}:log-group:{name}:*",
 }
 
+NO_FUNCTION_URL = "http://localhost/"
+"""Of a function URL that has no port yet."""
+
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where the stack stands: the gateway that serves its APIs, and the server that plays AWS."""
+    """Where the stack stands: the gateway that serves its APIs, and the server that plays AWS.
+
+    `function_urls` are by the logical id of the AWS::Lambda::Url.
+    """
 
     gateway_url: str
     aws_endpoint_url: str
+    function_urls: Mapping[str, str] = field(default_factory=dict)
     stack_name: str = "audio-local"
     region: str = REGION
     account: str = ACCOUNT
@@ -148,6 +157,7 @@ class LocalResolver(Resolver):
             account=self._deployment.account,
             region=self._deployment.region,
             aws_endpoint_url=self._deployment.aws_endpoint_url,
+            function_url=self._deployment.function_urls.get(logical_id, NO_FUNCTION_URL),
         )
 
     def _api_addresses(self) -> re.Pattern[str]:

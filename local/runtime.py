@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
-from local.environment import Environment, Host
+from local.environment import Call, Environment, Host, RuntimeEnvironment
 from local.model import Invocation
 from local.runtime_api import PAYLOAD_LIMIT, NotTakenError, too_large
 from local.watch import fingerprint, forget_bytecode
+from local.web_adapter import WebEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
     from local.logs import Logs
     from local.model import Function
     from local.watch import Fingerprint
+    from local.web_adapter import Exchange
+
+_log = logging.getLogger("local.runtime")
 
 IDLE_LIMIT = 600.0
 """Seconds without a request after which an environment is given up."""
@@ -52,8 +57,14 @@ class Functions:
     ) -> None:
         host = Host(environment, logs, region, python, on_spawn)
         self._pools = {
-            name: Pool(function, host, concurrency, watch=watch)
+            name: Pool(RuntimeEnvironment, function, host, concurrency, watch=watch)
             for name, function in functions.items()
+            if not function.is_web_server
+        }
+        self._web_pools = {
+            name: Pool(WebEnvironment, function, host, concurrency, watch=watch)
+            for name, function in functions.items()
+            if function.is_web_server
         }
         self._calls: set[asyncio.Task[Invocation]] = set()
 
@@ -62,14 +73,24 @@ class Functions:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         if len(body) > PAYLOAD_LIMIT:
             return too_large("Request")
-        call = asyncio.create_task(self._pools[function].invoke(body))
+        return await self._finish(self._pools[function].invoke(body))
+
+    async def serve(self, function: str, exchange: Exchange) -> Invocation:
+        """Have `function`, a web server, answer an HTTP request; as above, it goes on in any case.
+
+        An outcome that is an error may come after a part of the answer.
+        """
+        return await self._finish(self._web_pools[function].invoke(exchange))
+
+    async def _finish(self, invocation: Coroutine[Any, Any, Invocation]) -> Invocation:
+        call = asyncio.create_task(invocation)
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return await asyncio.shield(call)
 
     def pids(self, function: str) -> list[int]:
         """The processes that serve `function` now."""
-        return self._pools[function].pids()
+        return next(pool.pids() for name, pool in self._all_pools() if name == function)
 
     async def __aenter__(self) -> Self:
         self._reaper = asyncio.create_task(self._reap())
@@ -85,44 +106,58 @@ class Functions:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        for pool in self._pools.values():
+        for _, pool in self._all_pools():
             await pool.close()
+
+    def _all_pools(self) -> Iterator[tuple[str, Pool[Any]]]:
+        yield from self._pools.items()
+        yield from self._web_pools.items()
 
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(REAP_EVERY)
-            for pool in self._pools.values():
+            for _, pool in self._all_pools():
                 await pool.reap(IDLE_LIMIT)
 
 
-class Pool:
+class Pool(Generic[Call]):
     """The environments of one function.
 
     A call that finds none free starts one, and takes whichever is free first: Lambda, too, may give
     it to another one meanwhile, and keep the new one for later.
     """
 
-    def __init__(self, function: Function, host: Host, concurrency: int, *, watch: bool) -> None:
+    def __init__(
+        self,
+        make: Callable[[Function, Host, Fingerprint], Environment[Call]],
+        function: Function,
+        host: Host,
+        concurrency: int,
+        *,
+        watch: bool,
+    ) -> None:
+        self._make = make
         self._function = function
         self._host = host
         self._places = asyncio.Semaphore(concurrency)
         self._watch = watch
         self._source: Fingerprint = {}
-        self._idle: list[Environment] = []  # the most recently used one is the last
-        self._busy: set[Environment] = set()
-        self._starting: dict[asyncio.Task[None], Environment] = {}
-        self._waiting: deque[asyncio.Future[Environment]] = deque()
+        self._idle: list[Environment[Call]] = []  # the most recently used one is the last
+        self._busy: set[Environment[Call]] = set()
+        self._starting: dict[asyncio.Task[None], Environment[Call]] = {}
+        self._waiting: deque[asyncio.Future[Environment[Call]]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def invoke(self, event: bytes) -> Invocation:
+    async def invoke(self, call: Call) -> Invocation:
         async with self._places:
             while True:
                 try:
                     environment = await self._take()
                 except OSError as error:
+                    _log.error("%s can't be started: %s", self._function.name, error)
                     return Invocation(error="Init", message=str(error))
                 with suppress(NotTakenError):
-                    return await self._use(environment, event)
+                    return await self._use(environment, call)
 
     def pids(self) -> list[int]:
         environments = (*self._idle, *self._busy, *self._starting.values())
@@ -143,7 +178,7 @@ class Pool:
         await self.reap(idle=0)
         await asyncio.gather(*self._closing)
 
-    async def _take(self) -> Environment:
+    async def _take(self) -> Environment[Call]:
         while True:
             self._look_at_source()
             environment = self._warm() or await self._next_free()
@@ -151,7 +186,7 @@ class Pool:
                 return environment
             await self._close(environment)
 
-    def _warm(self) -> Environment | None:
+    def _warm(self) -> Environment[Call] | None:
         while self._idle:
             environment = self._idle.pop()
             if environment.alive:
@@ -159,12 +194,12 @@ class Pool:
             self._close_later(environment)
         return None
 
-    async def _next_free(self) -> Environment:
+    async def _next_free(self) -> Environment[Call]:
         """Raises OSError if a process can't even be started."""
-        free: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
+        free: asyncio.Future[Environment[Call]] = asyncio.get_running_loop().create_future()
         self._waiting.append(free)
         if len(self._starting) < len(self._waiting):
-            environment = Environment(self._function, self._host, self._source)
+            environment = self._make(self._function, self._host, self._source)
             starting = asyncio.create_task(self._start(environment))
             self._starting[starting] = environment
             starting.add_done_callback(self._starting.pop)
@@ -174,7 +209,7 @@ class Pool:
             if free in self._waiting:
                 self._waiting.remove(free)
 
-    async def _start(self, environment: Environment) -> None:
+    async def _start(self, environment: Environment[Call]) -> None:
         try:
             await environment.start()
         except OSError as error:
@@ -188,7 +223,7 @@ class Pool:
             raise
         self._offer(environment)
 
-    def _offer(self, environment: Environment) -> None:
+    def _offer(self, environment: Environment[Call]) -> None:
         """To the call that has waited longest, if there is one."""
         environment.idle_since = time.monotonic()
         if self._waiting:
@@ -196,11 +231,11 @@ class Pool:
         else:
             self._idle.append(environment)
 
-    async def _use(self, environment: Environment, event: bytes) -> Invocation:
+    async def _use(self, environment: Environment[Call], call: Call) -> Invocation:
         self._busy.add(environment)
         reusable = False
         try:
-            outcome = await environment.invoke(event)
+            outcome = await environment.invoke(call)
             reusable = outcome.error in (None, "Unhandled")
             return outcome
         finally:
@@ -210,11 +245,11 @@ class Pool:
             else:
                 await self._close(environment)
 
-    async def _close(self, environment: Environment) -> None:
+    async def _close(self, environment: Environment[Call]) -> None:
         """Also to the end if the call that has to do it is cancelled meanwhile."""
         await asyncio.shield(self._close_later(environment))
 
-    def _close_later(self, environment: Environment) -> asyncio.Task[None]:
+    def _close_later(self, environment: Environment[Call]) -> asyncio.Task[None]:
         closing = asyncio.create_task(environment.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -19,6 +19,7 @@ from local.clients import connect
 from local.environment import defaults
 from local.event_sources import QueuePoller, in_background, run_schedule
 from local.front import Gateway
+from local.function_url import FunctionUrlGateway
 from local.guard import Guard
 from local.logs import Logs
 from local.postgres import Postgres
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from local.clients import Clients
     from local.model import Invocation, Stack
+    from local.web_adapter import Exchange
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -94,13 +96,17 @@ class LocalStack:
         functions = await asyncio.shield(self._functions)
         return await functions.invoke(function, event)
 
+    async def serve(self, function: str, exchange: Exchange) -> Invocation:
+        functions = await asyncio.shield(self._functions)
+        return await functions.serve(function, exchange)
+
     async def _start(self, up: AsyncExitStack) -> None:
         up.enter_context(self._state.taken())
         door = await up.enter_async_context(AsyncExitStack())
-        gateway = await self._open(door)
+        gateway, urls = await self._open(door)
         guard = up.enter_context(Guard(self._state.record))
         aws, postgres = await self._start_services(up, guard)
-        stack = self._load(Deployment(gateway.url, aws.url))
+        stack = self._load(Deployment(gateway.url, aws.url, urls))
         clients = connect(aws.url)
         await asyncio.to_thread(provision, stack.resources.values(), clients)
         clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
@@ -112,6 +118,7 @@ class LocalStack:
         self.address = Address(
             url=gateway.url,
             ws_url=gateway.ws_url,
+            function_urls={url.function: urls[url.name] for url in stack.function_urls},
             aws_endpoint_url=aws.url,
             database_url=postgres.url,
             bucket=names(stack, references.BUCKET)[0],
@@ -120,8 +127,8 @@ class LocalStack:
         )
         up.enter_context(self._state.announced(self.address))
 
-    async def _open(self, door: AsyncExitStack) -> Gateway:
-        """Takes the port first and for good, for its number is in the functions' environment.
+    async def _open(self, door: AsyncExitStack) -> tuple[Gateway, dict[str, str]]:
+        """Takes the ports first and for good, for their numbers are in the functions' environment.
 
         What it serves is in the template whatever the addresses, which nobody knows yet.
         """
@@ -129,9 +136,14 @@ class LocalStack:
         stack = self._load(Deployment("http://localhost", "http://localhost"))
         gateway = Gateway(stack, self, port=options.port, strict=options.strict)
         try:
-            return await door.enter_async_context(gateway)
+            await door.enter_async_context(gateway)
         except OSError as error:
             raise PortTakenError(options.port) from error
+        urls = {}
+        for declared in stack.function_urls:
+            opened = FunctionUrlGateway(declared, self, strict=options.strict)
+            urls[declared.name] = (await door.enter_async_context(opened)).url
+        return gateway, urls
 
     async def _start_services(self, up: AsyncExitStack, guard: Guard) -> tuple[Aws, Postgres]:
         aws = Aws(self._state.logs / "aws.log", guard)

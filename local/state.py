@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -20,10 +20,14 @@ class StateTakenError(RuntimeError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where everything is, for other programs: the content of `stack.json`."""
+    """Where everything is, for other programs: the content of `stack.json`.
+
+    `function_urls` are by the function's logical id, and end with a slash.
+    """
 
     url: str
     ws_url: str
+    function_urls: Mapping[str, str]
     aws_endpoint_url: str
     database_url: str
     bucket: str

@@ -142,13 +142,17 @@ class Reader:
             resolver.reference(layer.id): folders[layer.get("Content")["S3Key"]]
             for layer in self._of("AWS::Lambda::LayerVersion")
         }
+        self._functions = {
+            item.id: self._function(item) for item in self._of("AWS::Lambda::Function")
+        }
 
     def stack(self) -> model.Stack:
         apis = list(self._of(references.API))
         return model.Stack(
-            functions={item.id: self._function(item) for item in self._of("AWS::Lambda::Function")},
+            functions=self._functions,
             http_apis=tuple(self._http_api(api) for api in apis if not is_websocket(api)),
             websocket_apis=tuple(self._websocket_api(api) for api in apis if is_websocket(api)),
+            function_urls=tuple(self._function_url(item) for item in self._of(references.URL)),
             queue_sources=tuple(self._queue_sources()),
             schedules=tuple(self._schedules()),
             resources={item.id: self._kept(kind, item) for kind in KEPT for item in self._of(kind)},
@@ -199,6 +203,15 @@ class Reader:
             for method, operation in operations.items()
         }
         return model.HttpApi(api.id, routes, cors(body.get("x-amazon-apigateway-cors")))
+
+    def _function_url(self, item: Declared) -> model.FunctionUrl:
+        name = self._named(item, item.get("TargetFunctionArn"))
+        if item.get("InvokeMode") != "RESPONSE_STREAM" or not self._functions[name].is_streaming:
+            raise TemplateError(
+                f"{item.id}: here only functions under the Lambda Web Adapter have a URL, with"
+                " InvokeMode RESPONSE_STREAM and AWS_LWA_INVOKE_MODE response_stream"
+            )
+        return model.FunctionUrl(item.id, name, cors(uncapitalised(item.get("Cors", {}))))
 
     def _websocket_api(self, api: Declared) -> model.WebSocketApi:
         stages = [item for item in self._of(references.STAGE) if item.get("ApiId") == api.id]
@@ -272,10 +285,17 @@ class Reader:
         return model.Resource(item.id, kind, item.all() | name)
 
     def _invoked(self, item: Declared, target: object) -> str:
+        """The function that is invoked with an event, which no web server is."""
+        name = self._named(item, target)
+        if self._functions[name].is_web_server:
+            raise TemplateError(f"{item.id}: {name} is a web server: here it has a URL, no events")
+        return name
+
+    def _named(self, item: Declared, target: object) -> str:
         """The function that a name, an ARN or an integration's URI means."""
         found = FUNCTION_ARN.search(str(target))
         name = found[1] if found else str(target)
-        if self._resolver.resources.get(name, {}).get("Type") != "AWS::Lambda::Function":
+        if name not in self._functions:
             raise TemplateError(f"{item.id}: {target} is no function of this template")
         return name
 
@@ -301,6 +321,11 @@ def cors(declared: Mapping[str, Any] | None) -> model.Cors | None:
         max_age=None if declared.get("maxAge") is None else int(declared["maxAge"]),
         credentials=text(declared.get("allowCredentials", False)) == "true",
     )
+
+
+def uncapitalised(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource's properties in the letters of an OpenAPI extension."""
+    return {name[:1].lower() + name[1:]: value for name, value in declared.items()}
 
 
 def strings(value: str | Iterable[str]) -> tuple[str, ...]:

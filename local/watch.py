@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Fingerprint = Mapping[str, tuple[int, int]]
 
-SUFFIXES = (".py", ".json", ".txt")
+SUFFIXES = (".py", ".json", ".sh", ".txt")
 
 
 def fingerprint(folders: Iterable[Path]) -> Fingerprint:
