@@ -25,9 +25,10 @@ from audioapi.media.sniff import Container
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from audioapi.media.process import Ffmpeg
     from audioapi.media.segments import Segment
 
-__all__ = ["Limits", "decode", "run", "to_stdout"]
+__all__ = ["Limits", "decode", "opened", "run", "to_stdout"]
 
 _BLOCK_BYTES = 1024 * 1024  # FFmpeg writes little at a time, each of which would cost its readers
 _NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
@@ -71,17 +72,31 @@ def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
     is no FFmpeg, ChildProcessError if somebody else ended it.
     """
     passed = 0
-    with (
-        _input(segment, limits) as (url, stdin, feed),
-        started(
-            [*_command(segment.kind, url, loglevel), *outputs], stdin, limits, Messages(hear)
-        ) as ffmpeg,
-    ):
-        for block in pieces(ffmpeg.converse(feed), _BLOCK_BYTES):
+    with opened(segment, outputs, limits=limits, loglevel=loglevel, hear=hear) as (ffmpeg, feed):
+        for block in pieces(ffmpeg.converse(pieces(feed, _BLOCK_BYTES)), _BLOCK_BYTES):
             passed += len(block)
             limits.check(passed // target.frame_bytes, target.sample_rate)
             yield block
         return ffmpeg.verdict(samples=passed // target.frame_bytes)
+
+
+@contextlib.contextmanager
+def opened(  # noqa: PLR0913 - as above
+    segment: Segment,
+    outputs: Sequence[str],
+    *,
+    limits: Limits,
+    loglevel: str = "error",
+    hear: Callable[[str], None] | None = None,
+    inputs: Sequence[str] = (),
+) -> Iterator[tuple[Ffmpeg, Iterator[bytes]]]:
+    """An FFmpeg that is about to read the segment, and what to converse with it about. `inputs` are
+    the arguments that say how it reads, `outputs` what it makes.
+    """
+    with _input(segment, limits) as (url, stdin, feed):
+        command = [*_command(segment.kind, url, loglevel, inputs), *outputs]
+        with started(command, stdin, limits, Messages(hear)) as ffmpeg:
+            yield ffmpeg, feed
 
 
 def to_stdout(pcm: Pcm) -> tuple[str, ...]:
@@ -108,12 +123,12 @@ def _input(
         yield "file:/dev/fd/0", spooled, iter(())
 
 
-def _command(kind: Container | Pcm, url: str, loglevel: str) -> list[str]:
+def _command(kind: Container | Pcm, url: str, loglevel: str, inputs: Sequence[str]) -> list[str]:
     return [
         *(_executable(), "-nostdin", "-hide_banner", "-nostats", "-v", f"level+{loglevel}"),
         *("-protocol_whitelist", url.partition(":")[0]),
         *(_format(kind) if isinstance(kind, Pcm) else ("-f", kind.value)),
-        *("-i", url),
+        *(*inputs, "-i", url),
     ]
 
 

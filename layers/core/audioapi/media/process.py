@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
 from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
-from audioapi.media.pieces import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from audioapi.media.messages import Messages
 
@@ -103,9 +102,11 @@ class Ffmpeg:
         self._messages = messages
         self._cpu_before = _cpu_of_ended_children()
 
-    def converse(self, data: Iterable[bytes]) -> Iterator[bytes]:
-        """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say."""
-        feed, process = pieces(data, _BLOCK_BYTES), self._process
+    def converse(self, data: Iterable[bytes]) -> Generator[bytes]:
+        """Feeds `data` and gives what comes out, until FFmpeg has nothing more to say. An empty
+        block of data says that the next one isn't there yet: what comes out isn't held up by it.
+        """
+        feed, process = iter(data), self._process
         with selectors.DefaultSelector() as ready:
             if process.stdin:
                 ready.register(_prepared(process.stdin), selectors.EVENT_WRITE)
@@ -135,7 +136,11 @@ class Ffmpeg:
 
     def _send(self, stream: IO[bytes], feed: Iterator[bytes]) -> bool:
         """Writes what fits; False when there is no more, or nobody reads it."""
-        self._unsent = self._unsent or memoryview(next(feed, b""))
+        if not self._unsent:
+            block = next(feed, None)
+            if block is None:
+                return False
+            self._unsent = memoryview(block)
         try:
             sent = os.write(stream.fileno(), self._unsent)
         except BlockingIOError:
@@ -144,7 +149,7 @@ class Ffmpeg:
             self._deaf = True
             return False
         self._unsent = self._unsent[sent:]
-        return sent > 0
+        return True
 
     def _listen(self, stream: IO[bytes]) -> bool:
         """False when there is no more."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
 _LONGEST_HEADER = 1024 * 1024
+_HEADS = START_BYTES, 256, 1024, 4096
 _SHORTFALL_SECONDS = 0.05  # less than that may be lost in rounding and resampling
 
 _ENCODINGS = {
@@ -180,7 +181,7 @@ def whole(blocks: Iterable[bytes], *, warn: Callable[[str], None]) -> Segment:
     if not source.peek(1):
         raise NotAudioError("It is empty")
     tagged = _skip_tags(source)
-    head = source.peek(HEAD_BYTES)
+    head = _head(source)
     kind = sniff(head)
     if kind is None and (other := not_audio(head)):
         raise NotAudioError(f"It is no audio: it starts with {other}")
@@ -192,6 +193,16 @@ def whole(blocks: Iterable[bytes], *, warn: Callable[[str], None]) -> Segment:
 
     segment = _segment(source, head, kind or Container.MP3, told)
     return replace(segment, data=_to_the_end(segment.data, source, told))
+
+
+def _head(source: Lookahead) -> bytes:
+    """As much as says what a file is: one that grows has no more yet."""
+    for size in _HEADS:
+        head = source.peek(size)
+        # Whether an MP4 is in fragments may stand behind what came.
+        if sniff(head) not in (None, Container.MP4):
+            return head
+    return source.peek(HEAD_BYTES)
 
 
 def _to_the_end(
@@ -229,7 +240,7 @@ def _segment(
 
 
 def _samples(kind: Pcm, data: Iterable[bytes], warn: Callable[[str], None]) -> Segment:
-    return Segment(kind, _whole_frames(data, kind.frame_bytes, warn), lineage=kind)
+    return Segment(kind, whole_frames(data, kind.frame_bytes, warn), lineage=kind)
 
 
 def _mp3(source: Lookahead) -> Iterator[bytes]:
@@ -249,7 +260,7 @@ def _wav(source: Lookahead, warn: Callable[[str], None]) -> Segment:
 
 
 def _wav_format(source: Lookahead) -> wav.WavFormat | None:
-    size = HEAD_BYTES
+    size = START_BYTES
     while True:
         head = source.peek(size)
         described = wav.parse(head)
@@ -297,7 +308,7 @@ def _skip_appended(source: Lookahead, count: int, *, odd: bool) -> None:
         count -= _discard(source.run(size, sure=size))
 
 
-def _whole_frames(
+def whole_frames(
     pieces: Iterable[bytes], frame_bytes: int, warn: Callable[[str], None]
 ) -> Iterator[bytes]:
     """The same bytes in whole sample frames, so that what comes after them isn't out of step."""
