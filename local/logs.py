@@ -19,6 +19,10 @@ LINE_LIMIT = 256 * 1024
 READ_SIZE = 64 * 1024
 
 
+METRICS = '{"_aws":'
+"""How lines in CloudWatch's embedded metric format begin: they are for machines."""
+
+
 class Logs:
     """A file per function, `<state>/logs/<Function>.log`, which gets everything, and the console.
 
@@ -44,7 +48,8 @@ class Logs:
     def line(self, function: str, line: str) -> None:
         """A line that a function printed; one that is no JSON object becomes a message."""
         if line.strip():
-            self._write(function, labelled(function, line) or wrapped(function, line), loud=True)
+            entry = labelled(function, line) or wrapped(function, line)
+            self._write(function, entry, loud=not line.startswith(METRICS))
 
     def platform(self, function: str, event: str, record: Mapping[str, Any]) -> None:
         """What the platform says: `event` is `start` or `report`, `record` as AWS fills it.
