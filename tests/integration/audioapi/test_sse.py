@@ -1,0 +1,134 @@
+"""What a consumer of a stream of events gets, and what becomes of its source when it leaves."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.routing import Route
+
+from audioapi import web
+from audioapi.analysis import sse
+from audioapi.analysis.models import Event, EventType
+from tests.integration.audioapi.served import served, until
+from tests.sse import Sent, opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+TOLD = Event(EventType.FINAL_TRANSCRIPT, {"text": "one\ntwo  Grüße\r", "t_start": 0.5})
+
+
+def streaming(frames: AsyncGenerator[bytes], *, heartbeat: float = 10) -> ASGIApp:
+    def endpoint(_: Request) -> sse.EventStream:
+        return sse.EventStream(frames, heartbeat=heartbeat)
+
+    return web.application([Route("/", endpoint)])
+
+
+async def test_events_come_as_browsers_read_them() -> None:
+    async def frames() -> AsyncGenerator[bytes]:
+        yield sse.position("0.token")
+        yield sse.encode(TOLD)
+        yield sse.encode(Event(EventType.DONE, {"conversation_id": "liveconv_1"}), "1.token")
+
+    with served(streaming(frames())) as url, opened(url) as stream:
+        assert list(stream) == [
+            Sent("final_transcript", TOLD.data, "0.token"),
+            Sent("done", {"conversation_id": "liveconv_1"}, "1.token"),
+        ]
+        assert stream.retry == 1000
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["cache-control"] == "no-cache, no-transform"
+        assert stream.headers["x-accel-buffering"] == "no"
+
+
+def test_an_event_is_written_by_the_standard() -> None:
+    written = sse.encode(Event(EventType.DONE, {"a": "\n\r"}), "7.x")
+    assert written == b'id: 7.x\nevent: done\ndata: {"a":"\\n\\r"}\n\n'
+
+
+def test_comments_come_at_once_and_while_nothing_happens() -> None:
+    enough = threading.Event()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        await anyio.to_thread.run_sync(enough.wait)
+        yield sse.encode(TOLD)
+
+    with served(streaming(frames(), heartbeat=0.02)) as url, opened(url) as stream:
+        reading = threading.Thread(target=list, args=(stream,))
+        reading.start()
+        until(lambda: len(stream.comments) > 3)
+        enough.set()
+        reading.join()
+        assert set(stream.comments) == {"keepalive"}
+
+
+def test_a_source_is_closed_when_its_consumer_leaves() -> None:
+    closed = threading.Event()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        try:
+            yield sse.encode(TOLD)
+            await anyio.sleep_forever()
+        finally:
+            closed.set()
+
+    with served(streaming(frames())) as url:
+        with opened(url) as stream:
+            assert next(iter(stream)).type == "final_transcript"
+        until(closed.is_set)
+
+
+def test_work_in_a_thread_ends_with_what_it_gives_next_when_its_consumer_leaves() -> None:
+    closed, left = threading.Event(), threading.Event()
+    given = 0
+
+    def frames() -> Generator[bytes]:
+        nonlocal given
+        try:
+            while True:
+                given += 1
+                yield sse.encode(TOLD)
+                left.wait()
+        finally:
+            closed.set()
+
+    with served(streaming(sse.in_thread(frames()))) as url:
+        with opened(url) as stream:
+            next(iter(stream))
+        left.set()
+        until(closed.is_set)
+    assert given <= 3
+
+
+def test_what_nobody_reads_is_not_made() -> None:
+    """Kernels hold a few megabytes of it, and the server 64 KB."""
+    given = 0
+    block = b": " + b"x" * 1_000_000 + b"\n\n"
+
+    def frames() -> Generator[bytes]:
+        nonlocal given
+        while True:
+            given += 1
+            yield block
+
+    with served(streaming(sse.in_thread(frames()))) as url, opened(url):
+        before = -1
+        while before < given:
+            before = given
+            threading.Event().wait(0.3)
+        assert given < 50
+
+
+def test_a_source_that_fails_breaks_the_stream_off() -> None:
+    async def frames() -> AsyncGenerator[bytes]:
+        yield sse.encode(TOLD)
+        raise RuntimeError("unforeseen")
+
+    with served(streaming(frames())) as url, opened(url) as stream:
+        assert [sent.type for sent in stream] == ["final_transcript"]
