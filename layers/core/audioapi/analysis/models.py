@@ -216,10 +216,12 @@ class AgentResult(Finding):
 
 
 class Conclusion(Finding):
-    """What is said when the conversation is over."""
+    """What is said when the conversation is over. A summary or insights that failed are absent,
+    segments that did are none.
+    """
 
-    summary: Summary
-    insights: Insights
+    summary: Summary | None = None
+    insights: Insights | None = None
     segmentation: Segmentation
 
 
@@ -229,8 +231,8 @@ class Analysis(Finding):
     conversation_id: str
     utterances: int
     timeline: list[Utterance]
-    summary: Summary
-    insights: Insights
+    summary: Summary | None = None
+    insights: Insights | None = None
     transitions: list[Transition]
     moments: list[Moment]
     segmentation: Segmentation

@@ -1,0 +1,271 @@
+"""A conversation that is listened to, live or from a file: the one engine of both.
+
+What it finds depends on the sound alone, never on how it was cut into blocks, nor on whether
+somebody heard the beginning before and only the end is new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from audioapi import settings
+from audioapi.analysis import (
+    cognitive,
+    emotion,
+    hearing,
+    insights,
+    moments,
+    prosody,
+    segmentation,
+    sentiment,
+    summary,
+    telling,
+    transitions,
+)
+from audioapi.analysis.agents import Agent, Agents
+from audioapi.analysis.models import Analyser, Conclusion, Prosody, Segmentation, Utterance
+from audioapi.problems import NoUtterancesError
+from audioapi.speech.recogniser import PocketSphinx
+from audioapi.speech.utterances import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from audioapi.analysis.hearing import Heard
+    from audioapi.analysis.models import Emotion, Event, Moment, Sentiment, Transition
+    from audioapi.speech.recogniser import Recogniser
+    from audioapi.speech.transcript import Word
+    from audioapi.speech.utterances import Speech
+
+_SAMPLE_BYTES = 2
+
+
+class RecogniserError(Exception):
+    """The recogniser died: what was said can't be known, so nothing more can be told."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An utterance that has just ended, and the events that tell of it, in order."""
+
+    utterance: Utterance
+    events: list[Event]
+
+
+class Nobody:
+    """The recogniser of a deployment without one: utterances have no text, and nothing is found
+    out that needs words.
+    """
+
+    name = "none"
+    version = None
+    language = "und"
+
+    def words(self, speech: Speech) -> tuple[Word, ...]:  # noqa: ARG002 — it's a Recogniser
+        return ()
+
+
+class Conversation:
+    """Is fed with sound, s16le at 16 kHz in one or two interleaved channels.
+
+    `known` are utterances that were told of before, from the beginning on: their sound is to be fed
+    again, for what comes after it, and they are neither recognised nor told again.
+    Without a `recogniser`, it is TRANSCRIBER's that can hear while somebody speaks.
+    """
+
+    def __init__(
+        self,
+        conversation_id: str,
+        *,
+        channels: int,
+        goal: str | None = None,
+        known: Sequence[Utterance] = (),
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        self.conversation_id = conversation_id
+        self.agents = Agents(conversation_id)
+        self.timeline: list[Utterance] = []
+        self.moments: list[Moment] = []
+        self.transitions: list[Transition] = []
+        self._goal = goal
+        self._frame_bytes = _SAMPLE_BYTES * channels
+        self._bytes = 0
+        self._of_speaker: dict[str, list[Utterance]] = defaultdict(list)
+        for utterance in known:
+            self._add(utterance)
+        self.agents = Agents(conversation_id)  # those before it were counted when they were told
+        self._known_until = _place(known[-1]) if known else (-1.0, "")
+        self._ears = _Ears(recogniser or configured(), self._known_until[0])
+        self._listener = hearing.Listener(channels, self._ears)
+
+    @property
+    def seconds(self) -> float:
+        """How much sound was fed."""
+        return self._bytes / self._frame_bytes / RATE
+
+    def feed(self, pcm: bytes) -> Iterator[Turn]:
+        """The turns that end in this sound. Raises RecogniserError."""
+        self._bytes += len(pcm)
+        yield from self._turns(self._listener.feed(pcm))
+
+    def finish(self) -> Iterator[Turn]:
+        """The turns that the sound's end cuts off. Raises RecogniserError."""
+        yield from self._turns(self._listener.finish())
+
+    def conclude(self) -> Conclusion:
+        """Raises NoUtterancesError if nobody spoke."""
+        if not self.timeline:
+            raise NoUtterancesError
+        segments = self.agents.find(
+            Agent.SEGMENTATION,
+            segmentation.ANALYSER,
+            lambda: segmentation.segmentation(self.timeline, context=self._goal),
+        ) or Segmentation(segments=[], analyser=segmentation.ANALYSER)
+        summed_up = self.agents.find(
+            Agent.SUMMARY,
+            summary.ANALYSER,
+            lambda: summary.summarise(self.timeline, segments, self.moments, goal=self._goal),
+        )
+        counted = self.agents.find(
+            Agent.INSIGHTS,
+            insights.ANALYSER,
+            lambda: insights.insights(
+                self.timeline, self.moments, self.transitions, duration_seconds=self.seconds
+            ),
+        )
+        self.agents.fell_back(Agent.SUMMARY, summed_up and summed_up.fallback)
+        return Conclusion(summary=summed_up, insights=counted, segmentation=segments)
+
+    def _turns(self, found: Iterator[Heard]) -> Iterator[Turn]:
+        for heard in self._timed(found):
+            known = (heard.speech.end, heard.speaker) <= self._known_until
+            if not known and (heard.words or not self._ears.understands):
+                yield self._turn(heard)
+
+    def _timed(self, found: Iterator[Heard]) -> Iterator[Heard]:
+        """The same; what passes until there is one is the listener's time and the recogniser's."""
+        started = time.perf_counter()
+        for heard in found:
+            passed, recognising = time.perf_counter() - started, self._ears.take_seconds()
+            listening = max(passed - sum(recognising), 0.0)
+            self.agents.took(Agent.UTTERANCES, hearing.ANALYSER, seconds=listening)
+            for seconds in recognising:
+                self.agents.took(Agent.TRANSCRIPT, self._ears.analyser, seconds=seconds)
+            yield heard
+            started = time.perf_counter()
+
+    def _turn(self, heard: Heard) -> Turn:
+        utterance = self._analysed(heard)
+        found, changed = self._add(utterance)
+        return Turn(utterance, list(telling.of_utterance(utterance, found, changed)))
+
+    def _analysed(self, heard: Heard) -> Utterance:
+        find, words = self.agents.find, heard.words
+        spoken = (
+            find(Agent.PROSODY, prosody.ANALYSER, lambda: prosody.prosody(heard.speech, words))
+            or Prosody()
+        )
+        utterance = Utterance(
+            utterance_id=f"utt_{len(self.timeline) + 1:04d}",
+            speaker=heard.speaker,
+            t_start=heard.speech.start,
+            t_end=heard.speech.end,
+            text=" ".join(word.text for word in words),
+            prosody=spoken,
+        )
+        return self._understood(utterance, words) if words else utterance
+
+    def _understood(self, utterance: Utterance, words: Sequence[Word]) -> Utterance:
+        """With what its words tell."""
+        find, spoken = self.agents.find, utterance.prosody
+        felt = find(
+            Agent.SENTIMENT, sentiment.ANALYSER, lambda: sentiment.sentiment(utterance.text)
+        )
+        return utterance.model_copy(
+            update={
+                "asr_confidence": round(sum(word.confidence for word in words) / len(words), 3),
+                "sentiment": felt,
+                "emotion": self._emotion(utterance, felt) if felt else None,
+                "cognitive": find(
+                    Agent.COGNITIVE, cognitive.ANALYSER, lambda: cognitive.cognitive(words, spoken)
+                ),
+            }
+        )
+
+    def _emotion(self, utterance: Utterance, felt: Sentiment) -> Emotion | None:
+        before = self._of_speaker[utterance.speaker]
+        return self.agents.find(
+            Agent.EMOTION,
+            emotion.ANALYSER,
+            lambda: emotion.emotion(felt, utterance.prosody, before),
+        )
+
+    def _add(self, utterance: Utterance) -> tuple[list[Moment], list[Transition]]:
+        """To the timeline, with what it makes there."""
+        self.timeline.append(utterance)
+        found = self.agents.find_all(
+            Agent.MOMENTS, moments.ANALYSER, lambda: moments.moments(utterance)
+        )
+        changed = self.agents.find_all(
+            Agent.TRANSITIONS, transitions.ANALYSER, lambda: transitions.transitions(self.timeline)
+        )
+        self.moments += found
+        self.transitions += changed
+        self._of_speaker[utterance.speaker].append(utterance)
+        return found, changed
+
+
+class _Ears:
+    """A recogniser whose time is taken, and which needn't understand what is known."""
+
+    def __init__(self, recogniser: Recogniser, known_until: float) -> None:
+        self._recogniser = recogniser
+        self._known_until = known_until
+        self._seconds: list[float] = []
+        self.name = recogniser.name
+        self.language = recogniser.language
+        self.understands = not isinstance(recogniser, Nobody)
+
+    @property
+    def version(self) -> str | None:
+        return self._recogniser.version
+
+    @property
+    def analyser(self) -> Analyser:
+        return Analyser(name=self.name, version=self.version or "unknown")
+
+    def words(self, speech: Speech) -> tuple[Word, ...]:
+        # Two speakers may end at once, of whom one alone is known: at that moment it listens again.
+        if speech.end < self._known_until or not self.understands:
+            return ()
+        started = time.perf_counter()
+        try:
+            return self._recogniser.words(speech)
+        except Exception as error:  # whatever it may be that a recogniser raises
+            raise RecogniserError(f"{self.name}: {type(error).__name__}") from error
+        finally:
+            self._seconds.append(time.perf_counter() - started)
+
+    def take_seconds(self) -> list[float]:
+        """How long each call took since this was asked last."""
+        taken, self._seconds = self._seconds, []
+        return taken
+
+
+def configured() -> Recogniser:
+    """TRANSCRIBER's. Amazon Transcribe's jobs take recordings, so live it is heard here too."""
+    return Nobody() if settings.analysis().transcriber == "none" else _pocketsphinx()
+
+
+@cache
+def _pocketsphinx() -> PocketSphinx:
+    return PocketSphinx()
+
+
+def _place(utterance: Utterance) -> tuple[float, str]:
+    """Utterances come in the order of their ends."""
+    return utterance.t_end, utterance.speaker
