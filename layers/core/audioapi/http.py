@@ -84,7 +84,9 @@ def handler(app: APIGatewayHttpResolver) -> Callable[[dict[str, Any], LambdaCont
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-        logger.append_keys(request_id=event["requestContext"]["requestId"])
+        request_id = event["requestContext"]["requestId"]
+        logger.append_keys(request_id=request_id)
+        logger.set_correlation_id(request_id)
         return app.resolve(event, context)
 
     return lambda_handler

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioapi import queues
 from audioapi.clock import now_ms
-from audioapi.observe import logger
+from audioapi.observe import logger, measure
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -67,6 +67,8 @@ def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -
         deadline=deadline,
     )
     logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
+    logger.set_correlation_id(queues.correlation_id(record))
+    queue, began = record["eventSourceARN"].rpartition(":")[2], time.monotonic()
     try:
         work(json.loads(record["body"]), delivery)
     except RetryLaterError as later:
@@ -76,5 +78,8 @@ def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -
     except Exception:  # noqa: BLE001 — the outermost edge: one failure is not the others'
         logger.exception("message failed; it will be tried again")
         queues.retry_soon(queue_url, record["receiptHandle"], attempt=delivery.attempt)
+        measure({"JobsRetried": 1}, queue=queue)
         return False
+    duration = (time.monotonic() - began) * 1000
+    measure({"JobsDone": 1, "JobDuration": duration}, queue=queue)
     return True

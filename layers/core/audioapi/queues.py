@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from audioapi.observe import logger
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_sqs import SQSClient
 
+_CORRELATION_ID = "correlation_id"
 _LONGEST_RETRY_SECONDS = 300
 # 12 h counted from when the message was received, which a function's time-out may lie back.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
@@ -26,9 +29,24 @@ def client() -> SQSClient:
 
 
 def send(queue_url: str, message: Mapping[str, Any], *, delay_seconds: int = 0) -> None:
+    """Sends a message, and with it what its work's log lines are to be found by."""
     client().send_message(
-        QueueUrl=queue_url, MessageBody=json.dumps(message), DelaySeconds=delay_seconds
+        QueueUrl=queue_url,
+        MessageBody=json.dumps(message),
+        DelaySeconds=delay_seconds,
+        MessageAttributes=_attributes(),
     )
+
+
+def correlation_id(record: Mapping[str, Any]) -> str:
+    """That of the request, or the message, with which began what a function's record is about."""
+    attribute = record["messageAttributes"].get(_CORRELATION_ID, {})
+    return str(attribute.get("stringValue") or record["messageId"])
+
+
+def _attributes() -> dict[str, Any]:
+    known = logger.get_correlation_id()
+    return {_CORRELATION_ID: {"DataType": "String", "StringValue": known}} if known else {}
 
 
 def retry_soon(queue_url: str, receipt_handle: str, *, attempt: int) -> None:

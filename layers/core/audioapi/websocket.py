@@ -49,7 +49,7 @@ def connect_handler(
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: Event, _: LambdaContext) -> Response:
-        logger.append_keys(connection_id=connection_id(event))
+        _note(event)
         try:
             connect(event)
         except problems.AudioApiError as error:
@@ -72,13 +72,19 @@ def message_handler(
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: Event, _: LambdaContext) -> Response:
-        logger.append_keys(connection_id=connection_id(event))
+        _note(event)
         frame = message(event)
         return (
             {"statusCode": 200} if frame is None else {"statusCode": 200, "body": json.dumps(frame)}
         )
 
     return lambda_handler
+
+
+def _note(event: Event) -> None:
+    """What log lines of this message, and of the work that it causes, are found by."""
+    logger.append_keys(connection_id=connection_id(event))
+    logger.set_correlation_id(event["requestContext"]["requestId"])
 
 
 def _refusal(event: Event, error: problems.AudioApiError) -> Response:

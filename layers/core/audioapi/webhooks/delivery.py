@@ -113,10 +113,11 @@ def _sent(webhook: Webhook, claimed: Delivery, *, at: int) -> Outcome:
     if webhook.disabled_at is not None:
         return sender.Outcome(error="the webhook is disabled")
     body = claimed.body.encode()
+    signed = signature.headers(webhook.secret, claimed.event_id, body, at=at // 1000)
     return sender.post(
         webhook.url,
         body,
-        signature.headers(webhook.secret, claimed.event_id, body, at=at // 1000),
+        {**signed, "x-correlation-id": logger.get_correlation_id() or claimed.id},
         private_allowed=settings.webhooks().allow_private_webhooks,
         seconds=ATTEMPT_SECONDS,
     )
