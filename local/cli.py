@@ -107,7 +107,7 @@ def server_options(parser: argparse.ArgumentParser) -> None:
         help="where to listen; 0: any that is free (default: 8000)",
     )
     add("--state", type=Path, default=Path(".local"), metavar="FOLDER", help="(default: .local)")
-    add("--strict", action="store_true", help="refuse binary frames with 1003, as AWS does")
+    add("--strict", action="store_true", help="be as strict as AWS: see docs/local.md")
     add("--no-watch", action="store_true", help="let changed code wait for the next start")
     add("--quiet", action="store_true", help="keep functions' log lines in their files only")
 

@@ -55,12 +55,8 @@ ATTRIBUTES = {
     ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::Lambda::Function", "Arn"): "arn:aws:lambda:{region}:{account}:function:{id}",
     (URL, "FunctionUrl"): "{function_url}",
-    ("AWS::Lambda::Url", "FunctionUrl"): "https://{id}.lambda-url.{region}.on.aws/",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{region}:{account}:log-group:{name}:*",
 }
-
-NO_FUNCTION_URL = "http://localhost/"
-"""Of a function URL that has no port yet."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,11 @@ class Deployment:
     stack_name: str = "audio-local"
     region: str = REGION
     account: str = ACCOUNT
+
+    def function_url(self, logical_id: str) -> str:
+        """AWS's form of it for one that has no port yet."""
+        aws = f"https://{logical_id}.lambda-url.{self.region}.on.aws/"
+        return self.function_urls.get(logical_id, aws)
 
     def pseudo_parameters(self) -> dict[str, str]:
         return {
@@ -157,7 +158,7 @@ class LocalResolver(Resolver):
             account=self._deployment.account,
             region=self._deployment.region,
             aws_endpoint_url=self._deployment.aws_endpoint_url,
-            function_url=self._deployment.function_urls.get(logical_id, NO_FUNCTION_URL),
+            function_url=self._deployment.function_url(logical_id),
         )
 
     def _api_addresses(self) -> re.Pattern[str]:

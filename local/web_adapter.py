@@ -6,6 +6,7 @@ https://awslabs.github.io/aws-lambda-web-adapter/
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import time
@@ -126,7 +127,7 @@ class WebEnvironment(Environment[Exchange]):
             exchange.method,
             self._url(exchange.target),
             headers={**exchange.headers, **contexts},
-            data=exchange.body or None,
+            data=io.BytesIO(exchange.body) if exchange.body else None,
             allow_redirects=False,
         ) as answer:
             await exchange.answer(answer)

@@ -88,6 +88,16 @@ def test_the_record_tells_where_everything_is(stack: Runner) -> None:
     connection.close()
 
 
+def test_each_function_url_answers_at_its_port(stack: Runner) -> None:
+    assert "AnalysisStreamFunction" in stack.address["function_urls"]
+    preflight = {"Origin": "https://example.com", "Access-Control-Request-Method": "GET"}
+    for name, url in stack.address["function_urls"].items():
+        assert url.endswith("/")
+        request = Request(url, method="OPTIONS", headers=preflight)  # noqa: S310
+        with urlopen(request) as answer:  # noqa: S310 - loopback
+            assert "Access-Control-Allow-Origin" in answer.headers, name
+
+
 def test_the_ready_key_is_a_users(stack: Runner) -> None:
     assert stack.get("/api/audio/sessions")["sessions"] == []
 
