@@ -1,0 +1,1 @@
+"""Conversations that are analysed while they are spoken."""
