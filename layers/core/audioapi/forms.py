@@ -50,6 +50,14 @@ class Form:
             raise InvalidRequestError(f"{name}: exactly one file is needed", field=name)
         return found[0]
 
+    def text(self, name: str) -> str | None:
+        """The value of a field that may come as a file too: what is in `files=` of Python's
+        requests does, also if it is a number. Raises InvalidRequestError if there are two.
+        """
+        files = [file for file in self.files if file.field == name]
+        values = [_text(file.data.read(_LONGEST_FIELD)) for file in files]
+        return Form({name: [*self.fields.get(name, []), *values]}).one(name)
+
     def one(self, name: str) -> str | None:
         """The field's value. Raises InvalidRequestError if there are two."""
         values = self.fields.get(name, [])

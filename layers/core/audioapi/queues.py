@@ -38,6 +38,21 @@ def send(queue_url: str, message: Mapping[str, Any], *, delay_seconds: int = 0) 
     )
 
 
+def send_in_order(
+    queue_url: str, message: Mapping[str, Any], *, group: str, deduplication: str
+) -> None:
+    """To a FIFO queue, which takes no delay: a `group`'s messages come in order, and one with the
+    same `deduplication` as another of the last five minutes is taken and dropped.
+    """
+    client().send_message(
+        QueueUrl=queue_url,
+        MessageBody=json.dumps(message),
+        MessageGroupId=group,
+        MessageDeduplicationId=deduplication,
+        MessageAttributes=_attributes(),
+    )
+
+
 def correlation_id(record: Mapping[str, Any]) -> str:
     """That of the request, or the message, with which began what a function's record is about."""
     attribute = record["messageAttributes"].get(_CORRELATION_ID, {})
