@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, Field
 
-from audioapi.problems import UnprocessableError
+from audioapi.problems import ConflictError, UnprocessableError
 from audioapi.recordings import EXTENSIONS, check_file_id, check_file_name, recording_key
 from audioapi.uploads import service
 from audioapi.uploads.models import (
@@ -124,6 +124,17 @@ def complete(caller: Principal, upload_id: str) -> RecordingUpload:
     caller.require("write")
     upload = service.find(caller, upload_id, purpose=_PURPOSE)
     return RecordingUpload.of(service.complete(upload))
+
+
+def completed(caller: Principal, upload_id: str) -> File:
+    """The caller's recording, whole at its key. Raises NotFoundError, and ConflictError for one
+    that isn't completed.
+    """
+    caller.require("read")
+    upload = service.find(caller, upload_id, purpose=_PURPOSE)
+    if upload.status is not Status.COMPLETED:
+        raise ConflictError(f"The upload is {upload.status}", upload_status=upload.status)
+    return upload.file
 
 
 def abort(caller: Principal, upload_id: str) -> RecordingUpload:
