@@ -187,6 +187,13 @@ class JobsFailedSettings(Settings):
     jobs_failed_queue_url: str
 
 
+class HealthSettings(Settings):
+    """What a check of the API's health asks."""
+
+    audio_bucket: str
+    jobs_queue_url: str
+
+
 class RoutesSettings(Settings):
     """Every route of the HTTP API, `METHOD /path` separated by commas, for honest 405s."""
 
@@ -271,6 +278,11 @@ def worker() -> WorkerSettings:
 @cache
 def jobs_failed() -> JobsFailedSettings:
     return JobsFailedSettings.read()
+
+
+@cache
+def health() -> HealthSettings:
+    return HealthSettings.read()
 
 
 @cache
