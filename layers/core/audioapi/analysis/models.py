@@ -226,7 +226,9 @@ class Conclusion(Finding):
 
 
 class Analysis(Finding):
-    """The whole answer of `POST /analyze`; `utterances` counts them."""
+    """The whole answer of `POST /analyze`; `utterances` counts them. `warnings`, for whoever sent
+    the recording, say what of it is damaged or missing.
+    """
 
     conversation_id: str
     utterances: int
@@ -237,6 +239,7 @@ class Analysis(Finding):
     moments: list[Moment]
     segmentation: Segmentation
     agent_results: list[AgentResult]
+    warnings: list[str] = []
     artifact_dir: str
     upload_path: str
     agent_outputs_path: str

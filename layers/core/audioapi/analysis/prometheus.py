@@ -5,6 +5,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from audioapi.analysis.metrics import BORDERS_MS, STREAMS
@@ -15,11 +16,27 @@ if TYPE_CHECKING:
     from audioapi.analysis.metrics import Histogram, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_WEIGHT = re.compile(r"q=[01](\.\d{0,3})?")
 _BORDERS = (*(f"{border / 1000:g}" for border in BORDERS_MS), "+Inf")
+
+
+def is_wanted(accept: str) -> bool:
+    """Whether plain text is wanted rather than JSON, in the words of an Accept header: not by the
+    clients that take either, as axios does.
+    """
+    weights = dict(map(_weighted, accept.lower().split(",")))
+    return weights.get("text/plain", 0.0) > weights.get("application/json", 0.0)
 
 
 def text(snapshot: Snapshot) -> str:
     return "\n".join([*_lines(snapshot), ""])
+
+
+def _weighted(media_range: str) -> tuple[str, float]:
+    """https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2"""
+    media_type, *parameters = (part.strip() for part in media_range.split(";"))
+    weights = [value for value in parameters if _WEIGHT.fullmatch(value)]
+    return media_type, float(weights[0].removeprefix("q=")) if weights else 1.0
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:

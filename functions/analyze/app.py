@@ -1,0 +1,31 @@
+"""`POST /analyze`: analyses a short recording, and sends longer ones to where there is time."""
+
+from __future__ import annotations
+
+import base64
+
+from aws_lambda_powertools.event_handler import Response
+
+from audioapi import http, identity, problems, settings
+from audioapi.analysis import intake, recorded, redirect
+from audioapi.analysis.models import Analysis
+
+settings.analysis()
+settings.analysis_stream()
+app = http.resolver(problems.ANALYSIS)
+
+
+@app.post("/analyze")
+def analyze() -> Analysis | Response[str]:
+    caller = identity.required(http.caller(app))
+    event = app.current_event
+    body = event.body or ""
+    blocks = [base64.b64decode(body) if event.is_base64_encoded else body.encode()]
+    try:
+        with intake.opened(caller, event.headers.get("content-type"), blocks) as (source, goal):
+            return recorded.analyse_at_once(caller, source, goal=goal)
+    except recorded.TooLongForRequestError:
+        return redirect.to_stream(app, "analyze")
+
+
+lambda_handler = http.handler(app)
