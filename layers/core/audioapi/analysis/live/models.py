@@ -104,12 +104,14 @@ class NumberedEvent:
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far the worker is: the number of the next event, how many utterances are kept, and how
-    the session ended, None while it goes on.
+    """How far the work is: the number of the next event, how many utterances are kept, how many
+    chunks had been heard when the last worker found no more, and how the session ended, None while
+    it goes on.
     """
 
     next_event: int
     utterances: int
+    heard_chunks: int = 0
     ended: Status | None = None
 
 

@@ -66,7 +66,7 @@ def chunk(caller: Principal, session_id: str, form: Form) -> TakenChunk:
     if not data:
         raise InvalidRequestError("Empty chunk data uploaded", field="chunk")
     taken = _take(caller, found, seq, data)
-    _send(taken, {"chunk_seq": seq}, str(seq))
+    wake(taken, {"chunk_seq": seq}, str(seq))
     log(taken, "chunk taken", chunk_seq=seq, size=len(data))
     return TakenChunk.of(taken, seq)
 
@@ -80,7 +80,7 @@ def control(caller: Principal, session_id: str, wanted: ControlRequest) -> Contr
     changed = _carry_out(found, wanted)
     now = changed or find(caller, session_id)
     if now.status is _ENDS.get(wanted.action):
-        _send(now, {"action": wanted.action}, wanted.action)
+        wake(now, {"action": wanted.action}, wanted.action)
     if changed is None:
         raise _finalized(now)
     log(changed, "live session controlled", action=wanted.action, status=changed.status)
@@ -98,6 +98,16 @@ def find(caller: Principal, session_id: str, *, cleaned: bool = False) -> LiveSe
         raise LiveSessionNotFoundError(session_id)
     logger.thread_safe_append_keys(conversation_id=found.conversation_id)
     return found
+
+
+def wake(session: LiveSession, what: dict[str, Any], deduplication: str) -> None:
+    """Has the worker look at the session; what for, is for people who look at the queue."""
+    queues.send_in_order(
+        settings.live().live_queue_url,
+        {"session_id": session.session_id, **what},
+        group=session.session_id,
+        deduplication=f"{session.session_id}:{deduplication}",
+    )
 
 
 def log(session: LiveSession, message: str, **keys: Any) -> None:
@@ -181,16 +191,6 @@ def _carry_out(found: LiveSession, wanted: ControlRequest) -> LiveSession | None
     if wanted.action is Action.FINALIZE:
         return store.finalize(found, now=now)
     return store.cancel(found, reason=wanted.reason, now=now)
-
-
-def _send(session: LiveSession, what: dict[str, object], deduplication: str) -> None:
-    """Wakes the worker. It looks at the session itself, so that one message is as good as two."""
-    queues.send_in_order(
-        settings.live().live_queue_url,
-        {"session_id": session.session_id, **what},
-        group=session.session_id,
-        deduplication=f"{session.session_id}:{deduplication}",
-    )
 
 
 def _finalized(session: LiveSession) -> ConflictError:

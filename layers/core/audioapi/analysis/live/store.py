@@ -173,9 +173,14 @@ def renew_lease(session_id: str, token: str, *, until: int) -> bool:
     return _renew(items.key(session_id, "worker"), token, until)
 
 
-def release_lease(session_id: str, token: str) -> None:
-    """Frees the lease, if it is still `token`'s."""
-    _renew(items.key(session_id, "worker"), token, until=0)
+def release_lease(session_id: str, token: str, *, heard_chunks: int) -> None:
+    """Frees the lease, if it is still `token`'s, and notes how many chunks were heard by then."""
+    items.update(
+        items.key(session_id, "worker"),
+        "SET lease_until = :free, heard_chunks = :heard",
+        "lease_token = :token",
+        {":token": token, ":free": 0, ":heard": heard_chunks},
+    )
 
 
 def cursor(session_id: str) -> Cursor | None:
@@ -209,7 +214,7 @@ def append(  # noqa: PLR0913 — by keyword, and each is written or a condition
     if utterance is not None:
         kept = items.numbered_key(session_id, "utterance", at.utterances)
         heard.append(items.to_put({**kept, "utterance": utterance.model_dump_json(), "ttl": ttl}))
-    after = Cursor(at.next_event + len(events), at.utterances + len(heard))
+    after = Cursor(at.next_event + len(events), at.utterances + len(heard), at.heard_chunks)
     told = _event_puts(session_id, at.next_event, events, ttl)
     _advance(session_id, token, at, after, [*told, *heard])
     return after
@@ -229,7 +234,7 @@ def end(  # noqa: PLR0913 — as above
 
     Then lets the routes know; a worker that dies in between is made good for by `settle`.
     """
-    after = Cursor(at.next_event + len(events), at.utterances, outcome)
+    after = Cursor(at.next_event + len(events), at.utterances, at.heard_chunks, outcome)
     told = _event_puts(session_id, at.next_event, events, items.expiry(now))
     _advance(session_id, token, at, after, told)
     settle(session_id, outcome)
@@ -376,5 +381,5 @@ def _event_puts(
 
 
 def _cursor(item: Mapping[str, Any]) -> Cursor:
-    ended = item.get("ended")
-    return Cursor(item["next_event"], item["utterances"], Status(ended) if ended else None)
+    ended = Status(item["ended"]) if "ended" in item else None
+    return Cursor(item["next_event"], item["utterances"], item.get("heard_chunks", 0), ended)
