@@ -39,14 +39,12 @@ Metric = Literal[
     "WebhooksNotDelivered",
     "SseConsumers",
     "SseEvents",
-    "EventDelay",
 ]
 UNITS: Mapping[Metric, MetricUnit] = {
     "ChunkBytes": MetricUnit.Bytes,
     "AckLatency": MetricUnit.Milliseconds,
     "JobDuration": MetricUnit.Milliseconds,
     "RealTimeFactor": MetricUnit.NoUnit,
-    "EventDelay": MetricUnit.Milliseconds,
 }
 """All others are counts."""
 
