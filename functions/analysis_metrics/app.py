@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -14,12 +14,12 @@ app = http.resolver(problems.ANALYSIS)
 
 
 @app.get("/metrics")
-def read() -> dict[str, Any] | Response[str]:
+def read() -> Response[str]:
     identity.required(http.caller(app)).require("read")
     now = metrics.snapshot()
     if prometheus.is_wanted(app.current_event.headers.get("accept", "")):
         return Response(200, prometheus.CONTENT_TYPE, prometheus.text(now))
-    return now.as_json()
+    return Response(200, "application/json", json.dumps(now.as_json()))
 
 
 lambda_handler = http.handler(app)

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from audioapi import http, identity, problems, settings
 from audioapi.analysis import intake, recorded, redirect
 from audioapi.analysis.models import Analysis
+from audioapi.analysis.recorded import TooLongForRequestError
 
 settings.analysis()
 settings.analysis_stream()
@@ -16,16 +17,18 @@ app = http.resolver(problems.ANALYSIS)
 
 
 @app.post("/analyze")
-def analyze() -> Analysis | Response[str]:
+def analyze() -> Analysis:
     caller = identity.required(http.caller(app))
     event = app.current_event
     body = event.body or ""
     blocks = [base64.b64decode(body) if event.is_base64_encoded else body.encode()]
-    try:
-        with intake.opened(caller, event.headers.get("content-type"), blocks) as (source, goal):
-            return recorded.analyse_at_once(caller, source, goal=goal)
-    except recorded.TooLongForRequestError:
-        return redirect.to_stream(app, "analyze")
+    with intake.opened(caller, event.headers.get("content-type"), blocks) as (source, goal):
+        return recorded.analyse_at_once(caller, source, goal=goal)
 
 
+def send_on(_: TooLongForRequestError) -> Response[str]:
+    return redirect.to_stream(app, "analyze")
+
+
+app.exception_handler(TooLongForRequestError)(send_on)
 lambda_handler = http.handler(app)

@@ -10,7 +10,8 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +35,10 @@ _TOTALS = "totals"
 _DELIVERY = "delivery"
 _PRESENT_SECONDS = 60
 _KEPT_SECONDS = 3600
+_MOST_AT_ONCE = 60
+"""An update's expression may have 4 KB; a conversation adds about forty numbers.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 
 @dataclass
@@ -139,15 +144,16 @@ def count(
     streams: Mapping[Stream, int] | None = None,
     delivery_ms: Sequence[float] = (),
 ) -> None:
-    """Adds to the totals, in one request: say it once an utterance or a stream, not once an event.
-    Latencies are in milliseconds. What can't be counted is not worth a failure: it's logged.
+    """Adds to the totals, in one request if it's not very much: for an utterance or a stream, not
+    for each event. Latencies are in milliseconds. What can't be counted is not worth a failure: it's logged.
     """
     totals = Totals(Counter(events or {}), Counter(streams or {}))
     for agent, taken in (latencies or {}).items():
         totals.agents[agent].add(taken)
     totals.delivery.add(delivery_ms)
-    if added := dict(_numbers(totals)):
-        _forgiven(lambda: _add(added))
+    numbers = _numbers(totals)
+    while added := dict(islice(numbers, _MOST_AT_ONCE)):
+        _forgiven(partial(_add, added))
 
 
 def snapshot() -> Snapshot:
