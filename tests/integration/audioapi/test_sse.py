@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from starlette.routing import Route
 
 from audioapi import web
-from audioapi.analysis import sse
+from audioapi.analysis import metrics, sse
 from audioapi.analysis.models import Event, EventType
 from tests.integration.audioapi.served import served, until
 from tests.sse import Sent, opened
@@ -20,23 +21,29 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from local.model import Stack
+
 TOLD = Event(EventType.FINAL_TRANSCRIPT, {"text": "one\ntwo  Grüße\r", "t_start": 0.5})
 
 
-def streaming(frames: AsyncGenerator[bytes], *, heartbeat: float = 10) -> ASGIApp:
+def streaming(frames: AsyncGenerator[bytes], **options: Any) -> ASGIApp:
     def endpoint(_: Request) -> sse.EventStream:
-        return sse.EventStream(frames, heartbeat=heartbeat)
+        return sse.EventStream(frames, **options)
 
     return web.application([Route("/", endpoint)])
 
 
+@pytest.fixture(autouse=True)
+def _tables(stack: Stack) -> None:
+    """What is streamed is counted."""
+
+
 async def test_events_come_as_browsers_read_them() -> None:
     async def frames() -> AsyncGenerator[bytes]:
-        yield sse.position("0.token")
         yield sse.encode(TOLD)
         yield sse.encode(Event(EventType.DONE, {"conversation_id": "liveconv_1"}), "1.token")
 
-    with served(streaming(frames())) as url, opened(url) as stream:
+    with served(streaming(frames(), begin_at="0.token")) as url, opened(url) as stream:
         assert list(stream) == [
             Sent("final_transcript", TOLD.data, "0.token"),
             Sent("done", {"conversation_id": "liveconv_1"}, "1.token"),
@@ -52,14 +59,15 @@ def test_an_event_is_written_by_the_standard() -> None:
     assert written == b'id: 7.x\nevent: done\ndata: {"a":"\\n\\r"}\n\n'
 
 
-def test_comments_come_at_once_and_while_nothing_happens() -> None:
+def test_comments_come_at_once_and_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     enough = threading.Event()
 
     async def frames() -> AsyncGenerator[bytes]:
         await anyio.to_thread.run_sync(enough.wait)
         yield sse.encode(TOLD)
 
-    with served(streaming(frames(), heartbeat=0.02)) as url, opened(url) as stream:
+    with served(streaming(frames())) as url, opened(url) as stream:
         reading = threading.Thread(target=list, args=(stream,))
         reading.start()
         until(lambda: len(stream.comments) > 3)
@@ -125,10 +133,46 @@ def test_what_nobody_reads_is_not_made() -> None:
         assert given < 50
 
 
-def test_a_source_that_fails_breaks_the_stream_off() -> None:
+def test_a_source_that_fails_is_told_as_an_event(caplog: pytest.LogCaptureFixture) -> None:
     async def frames() -> AsyncGenerator[bytes]:
         yield sse.encode(TOLD)
         raise RuntimeError("unforeseen")
 
-    with served(streaming(frames())) as url, opened(url) as stream:
+    with served(streaming(frames(), about="liveconv_1")) as url, opened(url) as stream:
+        _, failure = stream
+    assert (failure.type, failure.data["code"]) == ("error", "STREAM_FAILURE")
+    assert "unforeseen" not in failure.data["message"]
+    [logged] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert logged.getMessage() == "[liveconv_1] stream failed"
+
+
+def test_a_stream_ends_by_itself_when_its_time_is_over() -> None:
+    closed = threading.Event()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        try:
+            yield sse.encode(TOLD)
+            await anyio.sleep_forever()
+        finally:
+            closed.set()
+
+    with served(streaming(frames(), seconds=0.2)) as url, opened(url) as stream:
         assert [sent.type for sent in stream] == ["final_transcript"]
+        until(closed.is_set)
+
+
+def test_consumers_and_what_they_are_sent_are_counted() -> None:
+    async def frames() -> AsyncGenerator[bytes]:
+        yield sse.encode(TOLD)
+        yield sse.encode(TOLD)
+        await anyio.sleep_forever()
+
+    with served(streaming(frames(), resumed=True)) as url:
+        with opened(url) as stream:
+            next(iter(stream))
+            until(lambda: metrics.snapshot().consumers == 1)
+        until(lambda: metrics.snapshot().consumers == 0)
+    counted = metrics.snapshot().totals.streams
+    assert counted["opened"] == counted["closed"] == counted["resumed"] == 1
+    assert counted["events_sent"] == 2
+    assert counted["bytes_sent"] == 2 * len(sse.encode(TOLD))
