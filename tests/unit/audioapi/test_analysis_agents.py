@@ -79,9 +79,11 @@ def test_all_agents_are_told_of_in_the_order_of_their_work() -> None:
 def test_a_fallback_says_why() -> None:
     agents = Agents("conv_1")
     agents.find(Agent.SUMMARY, ANALYSER, lambda: SPOKEN)
-    agents.fell_back(Agent.SUMMARY, "the model's answer was no summary")
+    stand_in = Analyser(name="stand-in", version="1")
+    agents.credit(Agent.SUMMARY, stand_in, fallback="the model's answer was no summary")
     told = result(agents, Agent.SUMMARY)
-    assert (told.status, told.detail) == ("fallback", "the model's answer was no summary")
+    assert (told.status, told.analyser) == ("fallback", stand_in)
+    assert told.detail == "the model's answer was no summary"
 
 
 def test_latencies_are_taken_once() -> None:

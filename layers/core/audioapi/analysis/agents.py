@@ -77,9 +77,10 @@ class Agents:
         tally.seconds += seconds
         self._latencies[agent].append(seconds * 1000)
 
-    def fell_back(self, agent: Agent, reason: str | None) -> None:
-        """Notes why another analyser's answer was taken than was asked for, if it was."""
-        self._tallies[agent].fallback = reason
+    def credit(self, agent: Agent, analyser: Analyser, *, fallback: str | None) -> None:
+        """Notes whose answer was taken, and why not that of whom was asked, if it wasn't."""
+        tally = self._tallies[agent]
+        tally.analyser, tally.fallback = analyser, fallback
 
     def results(self) -> list[AgentResult]:
         return [tally.result(agent) for agent, tally in self._tallies.items()]

@@ -137,7 +137,8 @@ class Conversation:
                 self.timeline, self.moments, self.transitions, duration_seconds=self.seconds
             ),
         )
-        self.agents.fell_back(Agent.SUMMARY, summed_up and summed_up.fallback)
+        if summed_up:
+            self.agents.credit(Agent.SUMMARY, summed_up.analyser, fallback=summed_up.fallback)
         return Conclusion(summary=summed_up, insights=counted, segmentation=segments)
 
     def _turns(self, found: Iterator[Heard]) -> Iterator[Turn]:

@@ -145,7 +145,8 @@ def count(
     delivery_ms: Sequence[float] = (),
 ) -> None:
     """Adds to the totals, in one request if it's not very much: for an utterance or a stream, not
-    for each event. Latencies are in milliseconds. What can't be counted is not worth a failure: it's logged.
+    for each event. Latencies are in milliseconds. What can't be counted is not worth a failure:
+    it's logged.
     """
     totals = Totals(Counter(events or {}), Counter(streams or {}))
     for agent, taken in (latencies or {}).items():
