@@ -19,7 +19,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run test unit integration e2e demo faults bench typescript migrate check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e demo faults bench typescript migrate check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ run: $(READY)  ## Starts the whole stack on port PORT (8000) and streams a sampl
 
 demo: $(READY)  ## Streams FILE through a stack of its own, checks the WAV, and ends
 	@exec $(BIN)/python -m local demo $(if $(FILE),"$(FILE)",local/samples/speech.wav)
+
+logs: $(READY)  ## Shows what functions wrote: FN=JobsWorkerFunction, FOLLOW=1, SINCE=10m, FILTER=text
+	@exec $(BIN)/python -m local logs $(FN) $(if $(FOLLOW),--follow) $(if $(SINCE),--since $(SINCE)) $(if $(FILTER),--filter "$(FILTER)")
 
 test: $(READY) $(PACKAGES)  ## Runs every test
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup

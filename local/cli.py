@@ -1,4 +1,4 @@
-"""The command line of the local stack: `python -m local serve|run|demo|validate|keys`."""
+"""The command line of the local stack: `python -m local serve|run|demo|logs|validate|keys`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_client import AudioClientError
-from local import sample
+from local import sample, tail
 from local.aws import AwsError
 from local.console import (
     LogHandler,
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StateTakenError, TemplateError) as error:
         screen.problem(str(error))
         return USAGE
-    except (AwsError, KeysError, PostgresError, SeedError) as error:
+    except (AwsError, KeysError, PostgresError, SeedError, tail.LogsError) as error:
         screen.problem(str(error))
         return FAILED
     return status
@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         (run, "start it, stream a sample through it, keep it up", server_options, stack_options),
         (demo, "stream FILE through a stack of its own and check it", demo_options, stack_options),
         (validate, "check the template as CloudFormation gets it, with cfn-lint"),
+        (logs, "show what functions wrote, as sam logs does", log_options),
         (keys, "make, show and revoke API keys, here or of a deployment", add_key_options),
     ):
         description = f"{summary[0].upper()}{summary[1:]}."
@@ -110,6 +111,13 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     add("--strict", action="store_true", help="be as strict as AWS: see docs/local.md")
     add("--no-watch", action="store_true", help="let changed code wait for the next start")
     add("--quiet", action="store_true", help="keep functions' log lines in their files only")
+
+
+def log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state", type=Path, default=Path(".local"), metavar="FOLDER", help="(default: .local)"
+    )
+    tail.add_options(parser)
 
 
 def demo_options(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +190,13 @@ async def validate(_options: argparse.Namespace, screen: Screen) -> int:
     if not found:
         screen.line(f"{TEMPLATE.name} is valid")
     return FAILED if found else OK
+
+
+async def logs(options: argparse.Namespace, _: Screen) -> int:
+    """Ctrl-C ends it as the shell expects of a reader, which holds nothing."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as in `make logs | head`
+    tail.run(options)
+    return OK
 
 
 async def keys(options: argparse.Namespace, screen: Screen) -> int:
