@@ -1,0 +1,294 @@
+"""The function that streams, served as it is on Lambda: its refusals, and both of its streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from audioapi import identity
+from audioapi.analysis import recorded
+from audioapi.analysis.live import store
+from audioapi.analysis.live.models import Status
+from audioapi.analysis.models import Event, EventType
+from audioapi.clock import now_ms
+from local.postgres import free_port
+from tests import audio
+from tests.forms import CONTENT_TYPE, multipart
+from tests.integration.audioapi import live_calls
+from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.served import served, until
+from tests.sse import Sent, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from local.model import Stack
+    from tests.sse import Stream
+
+FUNCTION = Path("functions/analysis_stream")
+SPEECH = Path("local/samples/speech.wav").read_bytes()
+KEY = {"x-api-key": "alice"}
+
+
+@pytest.fixture
+def url(stack: Stack) -> Iterator[str]:
+    for key, caller in live_calls.CALLERS.items():
+        identity.put_api_key(key, caller)
+    with served(loaded("analysis_stream").app) as address:
+        yield address
+
+
+@pytest.fixture
+def session_id(url: str) -> str:
+    return live_calls.started()
+
+
+def attached(
+    url: str, session_id: str, last_event_id: str = "", *, key: str = "alice", **headers: str
+) -> AbstractContextManager[Stream]:
+    given = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    address = f"{url}/analyze/live/{session_id}/events?api_key={key}"
+    return opened(address, headers={**given, **headers})
+
+
+def posted(
+    url: str, path: str, data: bytes, name: str = "call.wav", **headers: str
+) -> AbstractContextManager[Stream]:
+    body = multipart(("file", name, data), ("goal", None, b"Agree on a date"))
+    return opened(
+        f"{url}{path}", "POST", body, headers={"Content-Type": CONTENT_TYPE, **KEY, **headers}
+    )
+
+
+def tell(session_id: str, *events: Event) -> None:
+    """What the live worker does."""
+    cursor = live_calls.working(session_id)
+    store.append(session_id, "worker", cursor, events, now=now_ms())
+
+
+def end(session_id: str) -> None:
+    cursor = live_calls.working(session_id)
+    store.end(session_id, "worker", cursor, [live_calls.DONE], Status.COMPLETED, now=now_ms())
+
+
+def taken(stream: Stream, count: int) -> list[Sent]:
+    return list(islice(stream, count))
+
+
+def test_events_come_as_they_are_told_and_the_stream_ends_with_them(
+    url: str, session_id: str
+) -> None:
+    with attached(url, session_id) as stream:
+        sent = iter(stream)
+        phases = [next(sent).data["phase"], next(sent).data["phase"]]
+        assert phases == ["starting", "waiting_media"]
+        tell(session_id, live_calls.transcript("hello"))
+        assert next(sent).data["text"] == "hello"
+        end(session_id)
+        assert [event.type for event in sent] == ["done"]
+        assert stream.retry == 1000
+        assert "keepalive" in stream.comments
+    with attached(url, session_id) as stream:
+        assert (stream.status, stream.body["detail"]) == (404, "Unknown live session")
+
+
+def test_a_consumer_resumes_and_hears_every_event_once(url: str, session_id: str) -> None:
+    heard: list[Sent] = []
+    for text in ("one", "two", "three"):
+        tell(session_id, live_calls.transcript(text))
+        with attached(url, session_id, heard[-1].id if heard else "") as stream:
+            heard += taken(stream, 1)
+    end(session_id)
+    with attached(url, session_id, heard[-1].id) as stream:
+        heard += stream
+    assert [int(sent.id.split(".")[0]) for sent in heard] == list(range(1, 7))
+    assert [sent.type for sent in heard] == ["status"] * 2 + ["final_transcript"] * 3 + ["done"]
+
+
+def test_a_consumer_that_heard_nothing_yet_comes_back_too(url: str, session_id: str) -> None:
+    with attached(url, session_id) as first:
+        heard = taken(first, 2)
+    with attached(url, session_id, heard[-1].id) as quiet:
+        reading = threading.Thread(target=taken, args=(quiet, 1))
+        reading.start()
+        until(lambda: quiet.last_event_id)
+        assert quiet.last_event_id == heard[-1].id
+        with attached(url, session_id, quiet.last_event_id) as again:
+            tell(session_id, live_calls.transcript("hello"))
+            assert taken(again, 1)[0].data["text"] == "hello"
+        reading.join()
+
+
+def test_there_is_one_consumer_and_another_after_it_left(url: str, session_id: str) -> None:
+    with attached(url, session_id) as first:
+        taken(first, 1)
+        with attached(url, session_id) as second:
+            assert (second.status, second.body["detail"]) == (
+                409,
+                "Only one SSE consumer may be attached to a live session at a time",
+            )
+
+    def free() -> bool:
+        with attached(url, session_id) as next_one:
+            return next_one.status == 200
+
+    until(free, seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({"x-api-key": "alice"}, "", 200),
+        ({}, "?api_key=alice", 200),
+        ({}, "", 401),
+        ({"x-api-key": "unknown"}, "", 401),
+        ({"x-api-key": ""}, "?api_key=", 401),
+        ({"Authorization": "Bearer nonsense"}, "", 401),
+        ({"Authorization": "Basic alice"}, "", 401),
+        ({}, "?token=nonsense", 401),
+        ({"x-api-key": "bob"}, "", 404),
+        ({"x-api-key": "namesake"}, "", 404),
+    ],
+)
+def test_who_may_listen(
+    url: str, session_id: str, headers: dict[str, str], query: str, status: int
+) -> None:
+    with opened(f"{url}/analyze/live/{session_id}/events{query}", headers=headers) as stream:
+        assert stream.status == status
+        if status == 401:
+            assert stream.body["detail"] == "Invalid or missing API key"
+
+
+@pytest.mark.parametrize("session_id", ["live_00000000", "live_", "..%2f", "%00", "x" * 3000])
+def test_an_unknown_session_is_a_problem(url: str, session_id: str) -> None:
+    with attached(url, session_id) as stream:
+        assert stream.status == 404
+        assert stream.headers["content-type"] == "application/problem+json"
+        assert stream.body["code"] in ("SESSION_NOT_FOUND", "NOT_FOUND")
+
+
+@pytest.mark.parametrize("given", ["99", "one", "1.nonsense", "-1"])
+def test_an_id_that_was_never_given_is_refused(url: str, session_id: str, given: str) -> None:
+    with attached(url, session_id, given) as stream:
+        assert (stream.status, stream.body["field"]) == (400, "Last-Event-ID")
+
+
+def test_a_stream_ends_before_its_function_does(
+    url: str, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda would break it off, and an end can be told from a failure."""
+    deadline = json.dumps({"deadline": round((time.time() + 15.5) * 1000)})
+    context = {"x-amzn-lambda-context": deadline}
+    with attached(url, session_id, **context) as stream:
+        heard = list(stream)
+    assert [sent.type for sent in heard] == ["status", "status"]
+    with attached(url, session_id, heard[-1].id) as stream:
+        end(session_id)
+        assert [sent.type for sent in stream] == ["done"]
+
+
+def test_a_recording_is_told_of_while_it_is_heard(url: str) -> None:
+    with posted(url, "/analyze/stream", SPEECH) as stream:
+        assert stream.status == 200
+        heard = list(stream)
+    types = [sent.type for sent in heard]
+    assert heard[0].data["phase"] == "starting"
+    assert types.count("final_transcript") == 1
+    assert types[-3:] == ["summary_update", "status", "done"]
+    assert heard[-2].data == {"phase": "completed", "progress": 1.0}
+
+
+def test_a_failure_of_a_recordings_analysis_is_told_as_an_event(url: str) -> None:
+    with posted(url, "/analyze/stream", b"not audio at all" * 100) as stream:
+        *_, failure, last = stream
+    assert (failure.type, failure.data["code"]) == ("error", "UNSUPPORTED_MEDIA")
+    assert (last.type, list(last.data)) == ("done", ["conversation_id"])
+
+
+@pytest.mark.parametrize("path", ["/analyze", "/analyze/stream"])
+def test_a_request_that_is_wrong_is_a_problem_and_no_stream(url: str, path: str) -> None:
+    with posted(url, path, b"") as stream:
+        assert (stream.status, stream.body["field"]) == (400, "file")
+    with posted(url, path, SPEECH, **{"x-api-key": "reader"}) as stream:
+        assert (stream.status, stream.body["code"]) == (403, "FORBIDDEN")
+    with opened(url + path, "POST", b"{}", headers={"Content-Type": "application/json"}) as stream:
+        assert (stream.status, stream.body["code"]) == (401, "INVALID_KEY")
+
+
+def test_a_recording_is_analysed_as_behind_the_http_api(url: str) -> None:
+    with posted(url, "/analyze", SPEECH) as answer:
+        analysis = answer.body
+    assert answer.headers["content-type"] == "application/json"
+    assert analysis["utterances"] == len(analysis["timeline"]) == 1
+    assert analysis["artifact_dir"].startswith("artifacts/")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"no audio" * 100, "UNSUPPORTED_MEDIA"), (None, "NO_UTTERANCES")]
+)
+def test_what_cannot_be_analysed_is_a_problem(url: str, data: bytes | None, code: str) -> None:
+    silence = audio.wav(bytes(32_000 * 2), rate=16_000, channels=1)
+    with posted(url, "/analyze", data or silence) as answer:
+        assert (answer.status, answer.body["code"]) == (400, code)
+
+
+def test_work_for_a_caller_that_left_is_stopped(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, stopped = threading.Event(), threading.Event()
+
+    def endless(*_: Any, **__: Any) -> Iterator[Event]:
+        try:
+            yield Event(EventType.STATUS, {"phase": "starting"})
+            while True:
+                left.wait()
+                yield Event(EventType.STATUS, {"phase": "processing"})
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(recorded, "stream", endless)
+    with posted(url, "/analyze/stream", SPEECH) as stream:
+        taken(stream, 1)
+    left.set()
+    until(stopped.is_set)
+
+
+def test_the_program_that_the_adapter_starts(described: Stack) -> None:
+    """By its own environment, as Lambda gives it: no path of ours leads to its packages."""
+    function = described.functions["AnalysisStreamFunction"]
+    port = free_port()
+    environment = {
+        **function.environment,
+        "AWS_LWA_PORT": str(port),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(FUNCTION.resolve()),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "PYTHONPATH": os.pathsep.join(map(str, function.layers)),
+    }
+    program = subprocess.Popen(
+        [FUNCTION.resolve() / function.handler], cwd=FUNCTION, env=environment
+    )
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}/ready"))
+        with opened(f"http://127.0.0.1:{port}/analyze", "POST", b"") as answer:
+            assert (answer.status, answer.body["code"]) == (401, "INVALID_KEY")
+    finally:
+        program.terminate()
+        assert program.wait(10) in (0, -15)
+
+
+def answers(url: str) -> bool:
+    with suppress(URLError), closing(urlopen(url)) as answer:  # noqa: S310 — http
+        return bool(answer.status == 200)
+    return False
