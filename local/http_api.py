@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api.html
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -34,12 +35,15 @@ _NO_API = HttpApi("none", routes={})
 
 
 class HttpGateway:
-    """Serves HTTP APIs; `timeout` is what a function may take, in seconds."""
+    """Serves HTTP APIs; `timeout` is what a function may take, and a request's body before it, in
+    seconds.
+    """
 
     def __init__(
         self, apis: Iterable[HttpApi], invoker: Invoker, *, timeout: float = TIMEOUT
     ) -> None:
         self._apis = [(api, Router(api.routes)) for api in apis]
+        self._timeout = timeout
         self._integration = Integration(invoker, timeout)
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -71,9 +75,12 @@ class HttpGateway:
         if match is None:
             return gateway_error(404, "Not Found")
         try:
-            body = await _read(request)
+            async with asyncio.timeout(self._timeout):
+                body = await _read(request)
         except web.HTTPRequestEntityTooLarge:
             return gateway_error(413, "Request Entity Too Large")
+        except TimeoutError:
+            return gateway_error(408, "Request Timeout")
         event = http_event(request, body, match, api_id=api.name, request_id=request_id)
         return await self._invoke(match.function, event)
 

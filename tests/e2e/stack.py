@@ -44,6 +44,7 @@ class Stack:
     bucket: str
     api_key: str
     pid: int
+    function_urls: dict[str, str]
     state: Path
 
     def get(self, path: str, *, key: bool = True, **headers: str) -> Answer:
