@@ -152,3 +152,21 @@ def test_a_field_has_one_value() -> None:
     found, _ = read(form(*[part('form-data; name="title"', b"x")] * 2))
     with pytest.raises(InvalidRequestError, match="only one value is taken"):
         found.one("title")
+
+
+@pytest.mark.parametrize("disposition", ['name="seq"', 'name="seq"; filename="seq"'])
+def test_a_text_may_come_as_a_file(disposition: str) -> None:
+    body = base64.b64encode(form(part(f"form-data; {disposition}", b"3"))).decode()
+    with forms.read(TYPE, body, is_base64=True) as found:
+        assert found.text("seq") == "3"
+        assert found.text("other") is None
+
+
+def test_a_text_comes_once() -> None:
+    twice = form(part('form-data; name="seq"', b"3"), part('form-data; name="seq"; filename="x"'))
+    body = base64.b64encode(twice).decode()
+    with (
+        forms.read(TYPE, body, is_base64=True) as found,
+        pytest.raises(InvalidRequestError, match="only one value is taken"),
+    ):
+        found.text("seq")

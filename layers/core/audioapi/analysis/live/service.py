@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SESSION_ID = re.compile(r"live_[0-9a-f]{8}")
 _CHUNK_SEQ = re.compile(r"[0-9]{1,9}")
 _MB = 1024 * 1024
-_OPENING = [
+OPENING = [
     Event(EventType.STATUS, {"phase": phase, "progress": 0.0})
     for phase in (Phase.STARTING, Phase.WAITING_MEDIA)
 ]
@@ -47,7 +47,7 @@ def start(caller: Principal, wanted: StartRequest) -> Started:
     """A new session, whose first two events are there already."""
     caller.require("write")
     session = _new(caller, wanted)
-    while not store.create(session, _OPENING):  # its id is one of four billion, and taken
+    while not store.create(session, OPENING):  # its id is one of four billion, and taken
         session = _new(caller, wanted)
     log(session, "live session started", suffix=session.suffix, ttl_seconds=session.ttl_seconds)
     return Started.of(session, stream_url=settings.analysis_stream().analysis_stream_url)
@@ -112,7 +112,7 @@ def wake(session: LiveSession, what: dict[str, Any], deduplication: str) -> None
 
 def log(session: LiveSession, message: str, **keys: Any) -> None:
     with logs.about(session.conversation_id):
-        logger.info(message, **keys)
+        logger.info(message, stacklevel=3, **keys)  # where this function was called
 
 
 def _new(caller: Principal, wanted: StartRequest) -> LiveSession:
