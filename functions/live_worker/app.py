@@ -1,0 +1,18 @@
+"""The queue of live conversations: each message says of which one there is something to hear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audioapi import jobs, settings
+from audioapi.analysis.live import worker
+
+settings.analysis()
+settings.worker()
+
+
+def look(message: dict[str, Any], delivery: jobs.Delivery) -> None:
+    worker.hear(message["session_id"], delivery)
+
+
+lambda_handler = jobs.handler(look, queue_url=settings.live().live_queue_url)

@@ -1,0 +1,194 @@
+"""The live worker: a message means to look at a session, and a run hears all that there is of it.
+
+A run decodes from the first chunk on, in one FFmpeg process, and waits for more while it's there. A
+queue gives out one message of a session at a time, and the next one after it is done or its worker
+is dead: whoever runs takes the session over, and whoever ran before can write nothing any more.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from audioapi import objects, settings
+from audioapi.analysis import artifacts, logs
+from audioapi.analysis.conversation import Conversation, RecogniserError
+from audioapi.analysis.live import service, store
+from audioapi.analysis.live.chunks import Chunks, IdleError, OutOfTimeError
+from audioapi.analysis.live.models import Status
+from audioapi.analysis.live.teller import Teller
+from audioapi.analysis.models import Analysis
+from audioapi.media import conversation as media
+from audioapi.media.errors import MediaError
+from audioapi.media.pieces import pieces
+from audioapi.observe import logger
+from audioapi.problems import (
+    AnalysisFailureError,
+    AudioApiError,
+    LiveAsrFailureError,
+    NoUtterancesError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audioapi.analysis.conversation import Turn
+    from audioapi.analysis.live.models import LiveSession
+    from audioapi.analysis.models import Conclusion
+    from audioapi.jobs import Delivery
+
+_MARGIN_SECONDS = 10
+_PART_BYTES = 8 * 1024 * 1024
+_MB = 1024 * 1024
+_KEPT_FREE_MB = 32
+_BYTES = "application/octet-stream"
+
+
+def hear(session_id: str, delivery: Delivery) -> None:
+    """Tells all that can be told of a session by now. Does nothing if no more came since all was
+    heard: the messages of chunks that an earlier run took come too.
+    """
+    session, cursor = store.get(session_id), store.cursor(session_id)
+    if session is None or cursor is None:
+        logger.warning("no such live session", session_id=session_id)
+        return
+    with logs.about(session.conversation_id):
+        if cursor.ended:
+            if delivery.attempt > 1:  # the run that told the end may have died right after it
+                _settle(session, cursor.ended)
+        elif not session.status.open or session.next_chunk_seq > cursor.heard_chunks:
+            _run(session, ends_at=_ends_at(delivery.deadline))
+
+
+def give_up(session_id: str) -> None:
+    """Ends a session whose messages failed again and again."""
+    session = store.get(session_id)
+    if session is None:
+        return
+    with logs.about(session.conversation_id):
+        try:
+            Teller(session).fail(LiveAsrFailureError("The conversation could not be heard"))
+        except store.FencedOutError:
+            logger.info("the live session has ended")
+
+
+def _ends_at(deadline: float) -> float:
+    """When to begin nothing more: what has begun may take a few seconds."""
+    left = deadline - time.monotonic()
+    return deadline - min(_MARGIN_SECONDS, left / 3)
+
+
+def _run(session: LiveSession, *, ends_at: float) -> None:
+    chunks = Chunks(session, ends_at=ends_at)
+    try:
+        teller = Teller(session)
+        logger.info("live worker begins", known_utterances=teller.cursor.utterances)
+        _tell(chunks, teller)
+    except store.FencedOutError:
+        logger.info("the live session has ended, or another worker has it")
+
+
+def _tell(chunks: Chunks, teller: Teller) -> None:
+    """To the session's end, or to where the run has to end before it."""
+    try:
+        _hear_out(chunks, teller)
+    except IdleError:
+        teller.rest(heard_chunks=chunks.taken)
+        return
+    except OutOfTimeError:
+        # The same message may come a few times only, however long somebody speaks.
+        service.wake(chunks.session, {"action": "go_on"}, teller.token)
+        return
+    except AudioApiError as problem:
+        logger.info("live session fails", code=problem.code, reason=problem.detail)
+        teller.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
+    _delete_chunks(chunks.session)
+
+
+def _hear_out(chunks: Chunks, teller: Teller) -> None:
+    """A session that is finalized in the end."""
+    conversation, warnings = _heard(chunks, teller)
+    conclusion = conversation.conclude()
+    _keep(chunks, conversation, conclusion, warnings)
+    teller.conclude(conclusion, conversation.agents)
+    logger.info("live session completed", seconds=conversation.seconds)
+
+
+def _heard(chunks: Chunks, teller: Teller) -> tuple[Conversation, list[str]]:
+    try:
+        with media.sound(chunks, limits=_limits()) as sound:
+            conversation = _conversation(chunks.session, sound.channels)
+            teller.begin()
+            for block in sound.blocks:
+                with chunks.being_heard():
+                    _tell_turns(conversation.feed(block), conversation, chunks, teller)
+        _tell_turns(conversation.finish(), conversation, chunks, teller)
+    except MediaError as error:
+        raise AnalysisFailureError(str(error)) if chunks.taken else NoUtterancesError from error
+    except RecogniserError as error:
+        raise LiveAsrFailureError(str(error)) from error
+    for _ in chunks:
+        pass  # the media may end before the session
+    return conversation, sound.warnings
+
+
+def _conversation(session: LiveSession, channels: int) -> Conversation:
+    known = store.utterances(session.session_id)
+    return Conversation(session.conversation_id, channels=channels, goal=session.goal, known=known)
+
+
+def _tell_turns(
+    turns: Iterator[Turn], conversation: Conversation, chunks: Chunks, teller: Teller
+) -> None:
+    for turn in turns:
+        teller.tell(turn, conversation.agents)
+        chunks.check_time()
+
+
+def _limits() -> media.Limits:
+    disk_mb = settings.worker().worker_storage_mb - _KEPT_FREE_MB
+    return media.Limits(disk_bytes=disk_mb * _MB)
+
+
+def _keep(
+    chunks: Chunks, conversation: Conversation, conclusion: Conclusion, warnings: list[str]
+) -> None:
+    """The artifacts, of which there will be the same again if this run dies before its end."""
+    session = chunks.session
+    folder = artifacts.folder(session.conversation_id)
+    upload_path = f"{folder}/upload{session.suffix}"
+    _keep_upload(chunks, upload_path)
+    analysis = Analysis(
+        conversation_id=session.conversation_id,
+        utterances=len(conversation.timeline),
+        timeline=conversation.timeline,
+        summary=conclusion.summary,
+        insights=conclusion.insights,
+        transitions=conversation.transitions,
+        moments=conversation.moments,
+        segmentation=conclusion.segmentation,
+        agent_results=conversation.agents.results(),
+        warnings=warnings,
+        artifact_dir=folder,
+        upload_path=upload_path,
+        agent_outputs_path=artifacts.outputs_key(session.conversation_id),
+    )
+    artifacts.keep(analysis)
+
+
+def _keep_upload(chunks: Chunks, key: str) -> None:
+    """All chunks as the one file that they are."""
+    parts = pieces(chunks.again(), _PART_BYTES)
+    bucket = settings.analysis().audio_bucket
+    objects.upload_parts(bucket, key, enumerate(parts, start=1), content_type=_BYTES)
+
+
+def _settle(session: LiveSession, outcome: Status) -> None:
+    """What an end is followed by, which may be done twice."""
+    store.settle(session.session_id, outcome)
+    _delete_chunks(session)
+
+
+def _delete_chunks(session: LiveSession) -> None:
+    keys = store.chunk_keys(session)
+    objects.delete_many(settings.analysis().audio_bucket, keys)
