@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings
@@ -53,14 +53,16 @@ def analyse(
     return work.analysis
 
 
-def stream(caller: Principal, source: Source, *, goal: str | None = None) -> Iterator[Event]:
+def stream(
+    caller: Principal, source: Source, *, goal: str | None = None
+) -> Generator[Event, None, None]:
     """The same events for who hears of nothing else: a failure is told as `error`, then `done`."""
     work = _Work(source, goal, limits=_STREAM, seconds=_STREAM_SECONDS)
     with _measured(caller, work) as told:
         try:
             yield from told(work.steps())
         except AudioApiError as problem:
-            yield from told([telling.failure(problem), telling.done(work.conversation_id)])
+            yield from told(_failure(problem, work.conversation_id))
 
 
 def analyse_at_once(caller: Principal, source: Source, *, goal: str | None = None) -> Analysis:
@@ -103,7 +105,7 @@ class _Work:
     def folder(self) -> str:
         return artifacts.folder(self.conversation_id)
 
-    def steps(self) -> Iterator[Event]:
+    def steps(self) -> Generator[Event, None, None]:
         yield telling.status(Phase.STARTING)
         with _problems(self.source.field):
             recogniser = self._recogniser()
@@ -199,6 +201,11 @@ class _Work:
         )
 
 
+def _failure(problem: AudioApiError, conversation_id: str) -> Generator[Event, None, None]:
+    yield telling.failure(problem)
+    yield telling.done(conversation_id)
+
+
 @contextmanager
 def _problems(field: str) -> Iterator[None]:
     try:
@@ -212,14 +219,15 @@ def _problems(field: str) -> Iterator[None]:
 @contextmanager
 def _measured(
     caller: Principal, work: _Work
-) -> Iterator[Callable[[Iterable[Event]], Iterator[Event]]]:
+) -> Iterator[Callable[[Generator[Event, None, None]], Iterator[Event]]]:
     """Logs and counts one analysis, however it ends; gives what counts the events that are told."""
     events: Counter[EventType] = Counter()
 
-    def told(made: Iterable[Event]) -> Iterator[Event]:
-        for event in made:
-            events[event.type] += 1
-            yield event
+    def told(made: Generator[Event, None, None]) -> Iterator[Event]:
+        with closing(made):
+            for event in made:
+                events[event.type] += 1
+                yield event
 
     _log(work, "analysis begins", organization_id=caller.organization_id, user_id=caller.user_id)
     try:
