@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 
-from audioapi.analysis.moments import moments
+from audioapi.analysis.moments import _QUESTION_MARK, _RULES, moments
 from tests.unit.audioapi.analysis.talk import TEXTS, conversation
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "analysers.md"
 
 
 def kinds(text: str) -> list[str]:
@@ -126,3 +130,8 @@ def test_there_is_one_of_a_kind_at_most(text: str) -> None:
 )
 def test_a_text_of_a_book_is_read_in_time_linear_in_it(piece: str) -> None:
     assert kinds(piece * (200_000 // len(piece))) in ([], ["question"])
+
+
+@pytest.mark.parametrize("name", [_QUESTION_MARK, *(rule.name for rule in _RULES)])
+def test_every_rule_is_in_the_document(name: str) -> None:
+    assert f"\n| {name} | " in DOCUMENT.read_text()
