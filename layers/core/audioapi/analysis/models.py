@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
 if TYPE_CHECKING:
-    from pydantic import SerializerFunctionWrapHandler
+    from pydantic import GetJsonSchemaHandler, SerializerFunctionWrapHandler
+    from pydantic_core import CoreSchema
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Signed = Annotated[float, Field(ge=-1, le=1)]
@@ -58,6 +59,14 @@ class Finding(BaseModel):
     @model_serializer(mode="wrap")
     def _present(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in handler(self).items() if value is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """That of the members, which the serialiser's own return type would hide."""
+        members: Any = {name: it for name, it in core_schema.items() if name != "serialization"}
+        return handler(members)
 
 
 class Prosody(Finding):
