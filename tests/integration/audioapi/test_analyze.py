@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import random
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +173,17 @@ def test_transcribe_needs_time_whatever_it_is(monkeypatch: pytest.MonkeyPatch) -
     assert analyze(SPEECH).status == 307
 
 
+def noise(volume: int) -> bytes:
+    """Three seconds, all frequencies alike."""
+    samples = random.Random(volume)
+    return array("h", (samples.randint(-volume, volume) for _ in range(48_000))).tobytes()
+
+
+@pytest.mark.usefixtures("_pocketsphinx")
 @pytest.mark.parametrize(
-    "sound", [sample.silence(3), bytes([1, 0, 255, 255] * 24_000)], ids=["silence", "hiss"]
+    "sound",
+    [sample.silence(3), noise(3), noise(3000), sample.tone(3)],
+    ids=["silence", "hiss", "noise", "tone"],
 )
 def test_nobody_speaks(sound: bytes) -> None:
     answer = analyze(mono(sound))
