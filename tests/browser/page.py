@@ -1,0 +1,101 @@
+"""A page in a real browser, without a window, and what its script reports."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",  # Chromium refuses to run as root with one
+    "--disable-dev-shm-usage",  # containers' is small
+    "--disable-background-networking",
+    "--no-first-run",
+)
+
+
+class Page:
+    """What the page told with `report(…)`, in order."""
+
+    def __init__(self) -> None:
+        self._reports: queue.Queue[Any] = queue.Queue()
+
+    def tell(self, report: Any) -> None:
+        self._reports.put(report)
+
+    def report(self, *, seconds: float = 60) -> Any:
+        return self._reports.get(timeout=seconds)
+
+
+@contextmanager
+def opened(script: str, profile: Path, *, base: str) -> Iterator[Page]:
+    """A page of another origin than the service's, whose relative addresses are the service's."""
+    page = Page()
+    with _site(page, script, base) as url, (profile.parent / "browser.log").open("wb") as log:
+        browser = subprocess.Popen(
+            [_browser(), *OPTIONS, f"--user-data-dir={profile}", url],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield page
+        finally:
+            browser.terminate()
+            browser.wait()
+
+
+def _browser() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"A browser is needed: one of {', '.join(BROWSERS)}"
+    return found
+
+
+@contextmanager
+def _site(page: Page, script: str, base: str) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(page, script, base))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(page: Page, script: str, base: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            report = """
+              const report = (what) =>
+                fetch("http://" + location.host, {method: "POST", body: JSON.stringify(what)});
+            """
+            html = f'<!doctype html><base href="{base}/"><script>{report}{script}</script>'
+            self._answer(200, html.encode())
+
+        def do_POST(self) -> None:
+            page.tell(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._answer(200, b"")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the browser's own log is kept."""
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Handler
