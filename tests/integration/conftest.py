@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
+from audioapi.analysis import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
 from local import clients, ffmpeg, provision, template
@@ -44,6 +45,11 @@ CACHED = (
     settings.worker,
     settings.jobs_failed,
     settings.routes,
+    settings.analysis,
+    settings.live,
+    settings.analysis_stream,
+    settings.live_failed,
+    settings.health,
     tables.client,
     queues.client,
     objects.client,
@@ -52,6 +58,7 @@ CACHED = (
     identity._secret,
     identity._jwks,
     amazon.client,
+    bedrock.client,
 )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Signed = Annotated[float, Field(ge=-1, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Mood = Literal["excited", "tense", "calm", "subdued", "neutral"]
 
 
