@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from audioapi import settings
+from audioapi import objects, queues, settings, tables
 from audioapi.analysis.live import store
 from audioapi.analysis.models import Event, EventType
-from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from tests.forms import CONTENT_TYPE, multipart
 from tests.integration.audioapi.functions import loaded
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
+    import pytest
+
     from audioapi.analysis.live.models import Cursor, LiveSession
     from tests.forms import Part
 
@@ -112,10 +114,23 @@ def messages() -> list[dict[str, Any]]:
 
 def working(session_id: str, worker: str = "worker") -> Cursor:
     """Makes `worker` the session's worker."""
-    now = now_ms()
-    cursor = store.take_lease(session_id, worker, now=now, until=now + 60_000)
+    cursor = store.take_over(session_id, worker)
     assert cursor is not None
     return cursor
+
+
+def one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's conditional writes know no threads: one on its way would undo another's."""
+    turn = threading.Lock()
+    for client in (tables.client(), objects.client(), queues.client()):
+        made: Any = client
+        request = made._make_request
+
+        def in_turn(*given: Any, request: Any = request) -> Any:
+            with turn:
+                return request(*given)
+
+        monkeypatch.setattr(made, "_make_request", in_turn)
 
 
 def transcript(text: str) -> Event:

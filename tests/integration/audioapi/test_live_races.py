@@ -16,7 +16,15 @@ from audioapi.analysis.live import service
 from audioapi.analysis.live.models import Action, ControlRequest
 from audioapi.problems import AudioApiError, ConflictError
 from tests.forms import CONTENT_TYPE, multipart
-from tests.integration.audioapi.live_calls import ALICE, CALLERS, chunks, kept, messages, started
+from tests.integration.audioapi.live_calls import (
+    ALICE,
+    CALLERS,
+    chunks,
+    kept,
+    messages,
+    one_request_at_a_time,
+    started,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +44,7 @@ def _callers(stack: Stack) -> None:
 
 @pytest.fixture
 def _atomic(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One request at a time: moto's conditional writes know no threads."""
-    turn = threading.Lock()
-    for client in (tables.client(), objects.client(), queues.client()):
-        made: Any = client
-        request = made._make_request
-
-        def in_turn(*given: Any, request: Any = request) -> Any:
-            with turn:
-                return request(*given)
-
-        monkeypatch.setattr(made, "_make_request", in_turn)
+    one_request_at_a_time(monkeypatch)
 
 
 def send(session_id: str, seq: int, data: bytes) -> TakenChunk:

@@ -1,4 +1,4 @@
-"""What the worker writes: in order, once, and only while it holds the lease."""
+"""What the worker writes: in order, once, and only until the next one takes over."""
 
 from __future__ import annotations
 
@@ -72,34 +72,28 @@ def test_utterances_and_their_events_are_appended_together() -> None:
     assert numbers == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_lease_is_one_workers_until_it_ends() -> None:
+def test_the_next_worker_takes_over_and_knows_how_far_the_last_one_was() -> None:
     session_id = started()
-    assert store.take_lease(session_id, "first", now=NOW, until=NOW + 100) is not None
-    assert store.take_lease(session_id, "second", now=NOW + 99, until=NOW + 200) is None
-    assert store.renew_lease(session_id, "first", until=NOW + 150)
-    assert store.take_lease(session_id, "second", now=NOW + 149, until=NOW + 300) is None
-    assert store.take_lease(session_id, "second", now=NOW + 150, until=NOW + 300) is not None
-    assert not store.renew_lease(session_id, "first", until=NOW + 900)
-    store.release_lease(session_id, "first", heard_chunks=9)
-    assert store.take_lease(session_id, "third", now=NOW + 200, until=NOW + 300) is None
-    store.release_lease(session_id, "second", heard_chunks=4)
-    taken = store.take_lease(session_id, "third", now=NOW + 200, until=NOW + 300)
-    assert taken == Cursor(next_event=3, utterances=0, heard_chunks=4)
+    working(session_id, "first")
+    store.rest(session_id, "first", heard_chunks=4)
+    assert working(session_id, "second") == Cursor(next_event=3, utterances=0, heard_chunks=4)
+    store.rest(session_id, "first", heard_chunks=9)
+    cursor = store.append(session_id, "second", working(session_id, "second"), [DONE], now=NOW)
+    assert cursor == store.cursor(session_id) == Cursor(4, 0, heard_chunks=4)
 
 
 def test_of_a_session_that_is_not_there_nothing_is_made() -> None:
-    assert store.take_lease("live_00000000", "worker", now=NOW, until=NOW + 1) is None
+    assert store.take_over("live_00000000", "worker") is None
     store.clean_up("live_00000000", now=NOW)
     store.settle("live_00000000", Status.FAILED)
     assert store.get("live_00000000") is None
     assert store.cursor("live_00000000") is None
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing() -> None:
+def test_a_worker_that_was_taken_over_from_writes_nothing() -> None:
     session_id = started()
-    cursor = store.take_lease(session_id, "first", now=NOW, until=NOW + 100)
-    assert cursor is not None
-    store.take_lease(session_id, "second", now=NOW + 200, until=NOW + 300)
+    cursor = working(session_id, "first")
+    working(session_id, "second")
     with pytest.raises(store.FencedOutError):
         store.append(session_id, "first", cursor, [DONE], utterance=utterance(0), now=NOW)
     with pytest.raises(store.FencedOutError):
@@ -183,6 +177,21 @@ def test_events_are_given_page_by_page_and_without_gaps() -> None:
     assert [found.number for found in store.events_after(session_id, 3)] == [4, 5]
 
 
+def test_a_consumers_lease_ends_by_its_time_or_with_the_consumer() -> None:
+    session_id = started()
+    assert store.attach(session_id, "one", consumer="aa", now=NOW, until=NOW + 100)
+    assert not store.attach(session_id, "two", consumer="bb", now=NOW + 99, until=NOW + 200)
+    assert store.renew(session_id, "one", until=NOW + 150)
+    assert not store.attach(session_id, "two", consumer="bb", now=NOW + 149, until=NOW + 300)
+    assert store.attach(session_id, "two", consumer="bb", now=NOW + 150, until=NOW + 300)
+    assert not store.renew(session_id, "one", until=NOW + 900)
+    store.detach(session_id, "one")
+    assert store.renew(session_id, "two", until=NOW + 300)
+    store.detach(session_id, "two")
+    assert not store.renew(session_id, "two", until=NOW + 300), "one that was on its way"
+    assert store.attach(session_id, "three", consumer="cc", now=NOW + 151, until=NOW + 300)
+
+
 def test_every_item_ends() -> None:
     session_id = started()
     send(session_id, 0, b"one")
@@ -245,12 +254,11 @@ def test_what_passes_is_tried_again(error: ClientError, monkeypatch: pytest.Monk
     assert told(session_id) == [DONE]
 
 
-def test_a_renewal_that_meets_a_transaction_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_meets_a_transaction_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     session_id = started()
-    working(session_id)
     write = Failing(tables.client().update_item, conflict())
     monkeypatch.setattr(tables.client(), "update_item", write)
-    assert store.renew_lease(session_id, "worker", until=NOW)
+    assert store.take_over(session_id, "worker") == Cursor(next_event=3, utterances=0)
 
 
 @pytest.mark.parametrize(

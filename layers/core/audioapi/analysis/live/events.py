@@ -60,10 +60,11 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Message:
-    """An event and the id that its consumer resumes by."""
+    """An event, the id that its consumer resumes by, and when it was told (epoch milliseconds)."""
 
     id: str
     event: Event
+    told_at: int
 
 
 def attach(caller: Principal, session_id: str, last_event_id: str | None) -> Attachment:
@@ -121,7 +122,7 @@ async def _messages(attachment: Attachment) -> AsyncIterator[Message]:
         if expired and not found:
             found = _expiry(attachment.session, after)
         for numbered in found:
-            yield Message(attachment.id(numbered.number), numbered.event)
+            yield Message(attachment.id(numbered.number), numbered.event, numbered.told_at)
             after = numbered.number
         if found and found[-1].event.type is EventType.DONE:
             await asyncio.to_thread(_clean_up, attachment)
@@ -178,10 +179,8 @@ def _expiry(session: LiveSession, after: int) -> list[NumberedEvent]:
     service.log(session, "live session expired")
     failure = {"code": StreamFailureError.code, "message": "Live session expired"}
     done = {"conversation_id": session.conversation_id}
-    return [
-        NumberedEvent(after + 1, Event(EventType.ERROR, failure)),
-        NumberedEvent(after + 2, Event(EventType.DONE, done)),
-    ]
+    told = (Event(EventType.ERROR, failure), Event(EventType.DONE, done))
+    return [NumberedEvent(after + n, event, now_ms()) for n, event in enumerate(told, start=1)]
 
 
 def _clean_up(attachment: Attachment) -> None:

@@ -96,10 +96,11 @@ class LiveSession(BaseModel):
 
 @dataclass(frozen=True)
 class NumberedEvent:
-    """An event of a session and its number, from 1, without gaps."""
+    """An event of a session, its number, from 1 without gaps, and when it was written."""
 
     number: int
     event: Event
+    told_at: int
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@
 |---------------------|----------------------------|---------------------------------------------|
 | `session`           | routes; its end, by worker | a LiveSession                               |
 | `chunk#{seq}`       | routes                     | the digest of a chunk that was acknowledged |
-| `worker`            | worker                     | its lease, and how far it is                |
+| `worker`            | worker                     | who it is, and how far it is                |
 | `event#{number}`    | worker; the first by start | an event                                    |
 | `utterance#{index}` | worker                     | an Utterance, for the worker that goes on   |
 | `consumer`          | stream of events           | its lease                                   |
 
-Transactions touch only what one writer owns, so that a chunk and an event never conflict. A lease
-is a token and an end: whoever holds it writes under the condition that the token is still its own.
+Transactions touch only what one writer owns, so that a chunk and an event never conflict. There is
+one worker and one consumer: each writes under the condition that the token there is still its own.
+A consumer's has an end besides, as the next one is let in only then; the next worker never waits,
+because a queue calls it when the one before is done or dead.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ _IS_OPEN = f"#status IN ({', '.join(_OPEN)})"
 
 
 class FencedOutError(Exception):
-    """Another worker holds the lease, or the session has ended: nothing was written."""
+    """Another worker took over, or the session has ended: nothing was written."""
 
 
 # ---- Routes --------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ def create(session: LiveSession, opening: Sequence[Event]) -> bool:
     writes = [
         items.to_put({**kept, "ttl": ttl}, "attribute_not_exists(pk)"),
         items.to_put({**cursor_item, "ttl": ttl}),
-        *_event_puts(session.session_id, 1, opening, ttl),
+        *_event_puts(session.session_id, 1, opening, session.started_at),
     ]
     try:
         items.transact(writes)
@@ -154,32 +156,26 @@ def chunk_keys(session: LiveSession, start: int = 0) -> list[str]:
     return [session.chunk_key(n, digest) for n, digest in zip(numbers, digests, strict=True)]
 
 
-def take_lease(session_id: str, token: str, *, now: int, until: int) -> Cursor | None:
-    """How far the work is, if the lease is free or was `token`'s already; None if another worker
-    holds it, or there is no such session.
+def take_over(session_id: str, token: str) -> Cursor | None:
+    """Makes `token` the session's worker: whoever was can write nothing any more. How far the work
+    is; None if there is no such session.
     """
     taken = items.update(
         items.key(session_id, "worker"),
-        "SET lease_token = :token, lease_until = :until",
-        "attribute_exists(pk) AND (attribute_not_exists(lease_until)"
-        " OR lease_until <= :now OR lease_token = :token)",
-        {":token": token, ":until": until, ":now": now},
+        "SET worker_token = :token",
+        "attribute_exists(pk)",
+        {":token": token},
     )
     return None if taken is None else _cursor(taken)
 
 
-def renew_lease(session_id: str, token: str, *, until: int) -> bool:
-    """Whether the lease is still `token`'s."""
-    return _renew(items.key(session_id, "worker"), token, until)
-
-
-def release_lease(session_id: str, token: str, *, heard_chunks: int) -> None:
-    """Frees the lease, if it is still `token`'s, and notes how many chunks were heard by then."""
+def rest(session_id: str, token: str, *, heard_chunks: int) -> None:
+    """Notes how many chunks are heard, if the worker is still `token`."""
     items.update(
         items.key(session_id, "worker"),
-        "SET lease_until = :free, heard_chunks = :heard",
-        "lease_token = :token",
-        {":token": token, ":free": 0, ":heard": heard_chunks},
+        "SET heard_chunks = :heard",
+        "worker_token = :token",
+        {":token": token, ":heard": heard_chunks},
     )
 
 
@@ -206,7 +202,7 @@ def append(  # noqa: PLR0913 — by keyword, and each is written or a condition
 ) -> Cursor:
     """Writes events, and the utterance that they tell of, in the place `at`; where the next go.
 
-    All or nothing. Raises FencedOutError if the lease isn't `token`'s or the work isn't at `at`.
+    All or nothing. Raises FencedOutError if the worker isn't `token` or the work isn't at `at`.
     At most 98 events, as DynamoDB takes 100 writes at once.
     """
     ttl = items.expiry(now)
@@ -215,7 +211,7 @@ def append(  # noqa: PLR0913 — by keyword, and each is written or a condition
         kept = items.numbered_key(session_id, "utterance", at.utterances)
         heard.append(items.to_put({**kept, "utterance": utterance.model_dump_json(), "ttl": ttl}))
     after = Cursor(at.next_event + len(events), at.utterances + len(heard), at.heard_chunks)
-    told = _event_puts(session_id, at.next_event, events, ttl)
+    told = _event_puts(session_id, at.next_event, events, now)
     _advance(session_id, token, at, after, [*told, *heard])
     return after
 
@@ -235,7 +231,7 @@ def end(  # noqa: PLR0913 — as above
     Then lets the routes know; a worker that dies in between is made good for by `settle`.
     """
     after = Cursor(at.next_event + len(events), at.utterances, at.heard_chunks, outcome)
-    told = _event_puts(session_id, at.next_event, events, items.expiry(now))
+    told = _event_puts(session_id, at.next_event, events, now)
     _advance(session_id, token, at, after, told)
     settle(session_id, outcome)
     return after
@@ -261,7 +257,7 @@ def events_after(session_id: str, number: int, *, limit: int = 100) -> list[Numb
         if items.number(item) != expected:
             break
         event = Event(EventType(item["type"]), json.loads(item["data"]))
-        events.append(NumberedEvent(expected, event))
+        events.append(NumberedEvent(expected, event, item["told_at"]))
     return events
 
 
@@ -286,12 +282,25 @@ def attach(session_id: str, lease: str, *, consumer: str, now: int, until: int) 
 
 def renew(session_id: str, lease: str, *, until: int) -> bool:
     """Whether that attachment still has the session's events."""
-    return _renew(items.key(session_id, "consumer"), lease, until)
+    renewed = items.update(
+        items.key(session_id, "consumer"),
+        "SET lease_until = :until",
+        "lease_token = :lease",
+        {":lease": lease, ":until": until},
+    )
+    return renewed is not None
 
 
 def detach(session_id: str, lease: str) -> None:
-    """Lets the next consumer in at once, if that attachment is still the one."""
-    _renew(items.key(session_id, "consumer"), lease, until=0)
+    """Lets the next consumer in at once, if that attachment is still the one. A renewal that is on
+    its way finds no lease any more.
+    """
+    items.update(
+        items.key(session_id, "consumer"),
+        "SET lease_until = :free REMOVE lease_token",
+        "lease_token = :lease",
+        {":lease": lease, ":free": 0},
+    )
 
 
 # ---- Shared --------------------------------------------------------------------------------------
@@ -330,12 +339,6 @@ def _update(
     return None if written is None else LiveSession.model_validate(written)
 
 
-def _renew(lease: Mapping[str, str], token: str, until: int) -> bool:
-    values = {":token": token, ":until": until}
-    renewed = items.update(lease, "SET lease_until = :until", "lease_token = :token", values)
-    return renewed is not None
-
-
 def _advance(
     session_id: str,
     token: str,
@@ -343,7 +346,7 @@ def _advance(
     after: Cursor,
     writes: list[TransactWriteItemTypeDef],
 ) -> None:
-    """Writes and moves the cursor, which only the lease's holder may, and only from where it is."""
+    """Writes and moves the cursor, which only the session's worker may, and from where it is."""
     values = {
         ":token": token,
         ":at": at.next_event,
@@ -355,7 +358,7 @@ def _advance(
         items.key(session_id, "worker"),
         "SET next_event = :next, utterances = :utterances"
         + ("" if after.ended is None else ", ended = :ended"),
-        "lease_token = :token AND next_event = :at AND attribute_not_exists(ended)",
+        "worker_token = :token AND next_event = :at AND attribute_not_exists(ended)",
         values,
     )
     try:
@@ -365,7 +368,7 @@ def _advance(
 
 
 def _event_puts(
-    session_id: str, first: int, events: Sequence[Event], ttl: int
+    session_id: str, first: int, events: Sequence[Event], now: int
 ) -> list[TransactWriteItemTypeDef]:
     return [
         items.to_put(
@@ -373,7 +376,8 @@ def _event_puts(
                 **items.numbered_key(session_id, "event", number),
                 "type": event.type,
                 "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
-                "ttl": ttl,
+                "told_at": now,
+                "ttl": items.expiry(now),
             }
         )
         for number, event in enumerate(events, start=first)

@@ -32,8 +32,7 @@ class Teller:
         self._session_id = session.session_id
         self._conversation_id = session.conversation_id
         self.token = secrets.token_hex(16)
-        # Until the next one wants it: nobody has to wait for the end of a dead worker's lease.
-        cursor = store.take_lease(self._session_id, self.token, now=now_ms(), until=0)
+        cursor = store.take_over(self._session_id, self.token)
         if cursor is None or cursor.ended:
             raise store.FencedOutError(self._session_id)
         self.cursor = cursor
@@ -61,7 +60,7 @@ class Teller:
 
     def rest(self, *, heard_chunks: int) -> None:
         """Notes that nothing is left to do until there are more chunks than these."""
-        store.release_lease(self._session_id, self.token, heard_chunks=heard_chunks)
+        store.rest(self._session_id, self.token, heard_chunks=heard_chunks)
 
     def _append(self, events: Sequence[Event], utterance: Utterance | None = None) -> None:
         self.cursor = store.append(
