@@ -63,20 +63,20 @@ def analyze(request: Request) -> Response:
     return Response(analysis.model_dump_json(), media_type="application/json")
 
 
-async def _told(attachment: Attachment) -> AsyncGenerator[bytes]:
+async def _told(attachment: Attachment) -> AsyncGenerator[sse.Frame]:
     async with aclosing(events.stream(attachment)) as messages:
         async for message in messages:
-            yield sse.encode(message.event, message.id)
+            yield sse.Frame(message.event, message.id, message.told_at)
 
 
-def _analysed(caller: Principal, request: Request) -> Generator[bytes]:
+def _analysed(caller: Principal, request: Request) -> Generator[sse.Frame]:
     content_type = request.headers.get("content-type")
     with intake.opened(caller, content_type, web.body(request)) as (source, goal):
         for event in recorded.stream(caller, source, goal=goal):
-            yield sse.encode(event)
+            yield sse.Frame(event)
 
 
-def _from(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
+def _from(first: sse.Frame, rest: Generator[sse.Frame]) -> Generator[sse.Frame]:
     yield first
     yield from rest
 

@@ -12,6 +12,8 @@ from starlette.routing import Route
 from audioapi import web
 from audioapi.analysis import metrics, sse
 from audioapi.analysis.models import Event, EventType
+from audioapi.analysis.sse import Frame
+from audioapi.clock import now_ms
 from tests.integration.audioapi.served import served, until
 from tests.sse import Sent, opened
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 TOLD = Event(EventType.FINAL_TRANSCRIPT, {"text": "one\ntwo  Grüße\r", "t_start": 0.5})
 
 
-def streaming(frames: AsyncGenerator[bytes], **options: Any) -> ASGIApp:
+def streaming(frames: AsyncGenerator[Frame], **options: Any) -> ASGIApp:
     def endpoint(_: Request) -> sse.EventStream:
         return sse.EventStream(frames, **options)
 
@@ -39,9 +41,9 @@ def _tables(stack: Stack) -> None:
 
 
 async def test_events_come_as_browsers_read_them() -> None:
-    async def frames() -> AsyncGenerator[bytes]:
-        yield sse.encode(TOLD)
-        yield sse.encode(Event(EventType.DONE, {"conversation_id": "liveconv_1"}), "1.token")
+    async def frames() -> AsyncGenerator[Frame]:
+        yield Frame(TOLD)
+        yield Frame(Event(EventType.DONE, {"conversation_id": "liveconv_1"}), "1.token")
 
     with served(streaming(frames(), begin_at="0.token")) as url, opened(url) as stream:
         assert list(stream) == [
@@ -55,7 +57,7 @@ async def test_events_come_as_browsers_read_them() -> None:
 
 
 def test_an_event_is_written_by_the_standard() -> None:
-    written = sse.encode(Event(EventType.DONE, {"a": "\n\r"}), "7.x")
+    written = Frame(Event(EventType.DONE, {"a": "\n\r"}), "7.x").encode()
     assert written == b'id: 7.x\nevent: done\ndata: {"a":"\\n\\r"}\n\n'
 
 
@@ -63,9 +65,9 @@ def test_comments_come_at_once_and_while_nothing_happens(monkeypatch: pytest.Mon
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
     enough = threading.Event()
 
-    async def frames() -> AsyncGenerator[bytes]:
+    async def frames() -> AsyncGenerator[Frame]:
         await anyio.to_thread.run_sync(enough.wait)
-        yield sse.encode(TOLD)
+        yield Frame(TOLD)
 
     with served(streaming(frames())) as url, opened(url) as stream:
         reading = threading.Thread(target=list, args=(stream,))
@@ -79,9 +81,9 @@ def test_comments_come_at_once_and_while_nothing_happens(monkeypatch: pytest.Mon
 def test_a_source_is_closed_when_its_consumer_leaves() -> None:
     closed = threading.Event()
 
-    async def frames() -> AsyncGenerator[bytes]:
+    async def frames() -> AsyncGenerator[Frame]:
         try:
-            yield sse.encode(TOLD)
+            yield Frame(TOLD)
             await anyio.sleep_forever()
         finally:
             closed.set()
@@ -96,12 +98,12 @@ def test_work_in_a_thread_ends_with_what_it_gives_next_when_its_consumer_leaves(
     closed, left = threading.Event(), threading.Event()
     given = 0
 
-    def frames() -> Generator[bytes]:
+    def frames() -> Generator[Frame]:
         nonlocal given
         try:
             while True:
                 given += 1
-                yield sse.encode(TOLD)
+                yield Frame(TOLD)
                 left.wait()
         finally:
             closed.set()
@@ -117,9 +119,9 @@ def test_work_in_a_thread_ends_with_what_it_gives_next_when_its_consumer_leaves(
 def test_what_nobody_reads_is_not_made() -> None:
     """Kernels hold a few megabytes of it, and the server 64 KB."""
     given = 0
-    block = b": " + b"x" * 1_000_000 + b"\n\n"
+    block = Frame(Event(EventType.STATUS, {"x": "x" * 1_000_000}))
 
-    def frames() -> Generator[bytes]:
+    def frames() -> Generator[Frame]:
         nonlocal given
         while True:
             given += 1
@@ -134,8 +136,8 @@ def test_what_nobody_reads_is_not_made() -> None:
 
 
 def test_a_source_that_fails_is_told_as_an_event(caplog: pytest.LogCaptureFixture) -> None:
-    async def frames() -> AsyncGenerator[bytes]:
-        yield sse.encode(TOLD)
+    async def frames() -> AsyncGenerator[Frame]:
+        yield Frame(TOLD)
         raise RuntimeError("unforeseen")
 
     with served(streaming(frames(), about="liveconv_1")) as url, opened(url) as stream:
@@ -149,9 +151,9 @@ def test_a_source_that_fails_is_told_as_an_event(caplog: pytest.LogCaptureFixtur
 def test_a_stream_ends_by_itself_when_its_time_is_over() -> None:
     closed = threading.Event()
 
-    async def frames() -> AsyncGenerator[bytes]:
+    async def frames() -> AsyncGenerator[Frame]:
         try:
-            yield sse.encode(TOLD)
+            yield Frame(TOLD)
             await anyio.sleep_forever()
         finally:
             closed.set()
@@ -162,9 +164,9 @@ def test_a_stream_ends_by_itself_when_its_time_is_over() -> None:
 
 
 def test_consumers_and_what_they_are_sent_are_counted() -> None:
-    async def frames() -> AsyncGenerator[bytes]:
-        yield sse.encode(TOLD)
-        yield sse.encode(TOLD)
+    async def frames() -> AsyncGenerator[Frame]:
+        yield Frame(TOLD)
+        yield Frame(TOLD)
         await anyio.sleep_forever()
 
     with served(streaming(frames(), resumed=True)) as url:
@@ -175,4 +177,15 @@ def test_consumers_and_what_they_are_sent_are_counted() -> None:
     counted = metrics.snapshot().totals.streams
     assert counted["opened"] == counted["closed"] == counted["resumed"] == 1
     assert counted["events_sent"] == 2
-    assert counted["bytes_sent"] == 2 * len(sse.encode(TOLD))
+    assert counted["bytes_sent"] == 2 * len(Frame(TOLD).encode())
+
+
+def test_how_late_events_are_sent_is_measured_of_those_that_are_new() -> None:
+    async def frames() -> AsyncGenerator[Frame]:
+        yield Frame(TOLD, "1.token", told_at=now_ms() - 60_000)
+        yield Frame(TOLD, "2.token", told_at=now_ms())
+
+    with served(streaming(frames())) as url, opened(url) as stream:
+        assert len(list(stream)) == 2
+    # The server has ended, and with it what it counts.
+    assert metrics.snapshot().totals.delivery.count == 1
