@@ -12,19 +12,30 @@ from dataclasses import dataclass
 
 _RATES = "8000|11025|12000|16000|22050|24000|32000|44100|48000|64000|88200|96000|176400|192000"
 
-FILTERS = (
-    # At the sound's own rate. Rates that nobody records at become the next of these: at 1 or 2 Hz
+# Nothing gets through: to encode what nobody reads would take longer.
+_NOTHING = f"atrim=start_sample={2**63 - 1}"
+_FILTERS = (
+    # FFmpeg wakes a thread and calls each filter for every frame; these are four times as long as
+    # MP3's. What is held back is lost where the sound's format changes: so nothing else is batched.
+    "asetnsamples=4608:pad=0,"
+    # The sound's own rate. Rates that nobody records at become the next of these: at 1 or 2 Hz
     # ebur128 writes behind the end of its buffers (7.1).
-    f"aformat=sample_rates={_RATES},ebur128=framelog=quiet,"
+    f"aformat=sample_rates={_RATES},asplit[sound][peaks];"
+    f"[sound]ebur128=framelog=quiet,{_NOTHING}[no_sound];"
     # Whatever rate that is, it is taken for 48 kHz: only the factor of four counts. Floats, because
-    # true peaks go beyond full scale. ebur128 does the same in three times the time, at 192 kHz.
-    "asetrate=48000,aresample=192000:filter_size=16:out_sample_fmt=fltp,"
-    "astats=measure_overall=none:measure_perchannel=Peak_level,"
-    # Nothing gets through: to encode what nobody reads would take longer. A sink within the graph
-    # instead of an output may end in a failed assertion (7.1).
-    f"atrim=start_sample={2**63 - 1}"
+    # true peaks go beyond full scale. ebur128 does the same in three times the time; and it gives
+    # doubles, which would take twice the time here: so this is beside it, not behind it.
+    "[peaks]asetrate=48000,aresample=192000:filter_size=16:out_sample_fmt=fltp,"
+    f"astats=measure_overall=none:measure_perchannel=Peak_level,{_NOTHING}[no_peaks];"
+    # Filters of an output end in one. A sink among them may end in a failed assertion (7.1).
+    "[no_sound][no_peaks]concat=v=0:a=1"
 )
-"""What measures, for an output to the null muxer."""
+OUTPUT = (
+    # Else astats wakes a thread for each channel of each frame: more work than finding a peak.
+    *("-filter_threads", "1"),
+    *("-map", "0:a:0", "-af", _FILTERS, "-f", "null", "-"),
+)
+"""What measures: an output of its own, which is a thread of its own."""
 
 _GATE_LUFS = -70.0
 """What ebur128 says of sound of which not one block of 400 ms is louder."""

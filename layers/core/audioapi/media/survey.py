@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from audioapi.media import loudness
 from audioapi.media.errors import DamagedError, NotAudioError
 from audioapi.media.ffmpeg import Limits, run, to_stdout
-from audioapi.media.loudness import Loudness, Meter
+from audioapi.media.loudness import OUTPUT, Loudness, Meter
 from audioapi.media.segments import Pcm, whole
 from audioapi.media.sniff import Container
 
@@ -27,11 +26,7 @@ SAMPLE_RATE = 16_000
 _SOUND = Pcm("s16le", SAMPLE_RATE, 1)
 _MOST_WARNINGS = 20
 
-_OUTPUTS = (
-    *("-map", "0:a:0", *to_stdout(_SOUND)),
-    # Another output is another thread.
-    *("-map", "0:a:0", "-af", loudness.FILTERS, "-f", "null", "-"),
-)
+_OUTPUTS = ("-map", "0:a:0", *to_stdout(_SOUND), *OUTPUT)
 
 _STREAM = re.compile(r"\[info\] +Stream #0:[^:]*: Audio: (\w+)[^,]*, (\d{1,10}) Hz, .*")
 

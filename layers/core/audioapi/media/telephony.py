@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audioapi.media.errors import DamagedError
 from audioapi.media.ffmpeg import run, to_stdout
-from audioapi.media.loudness import FILTERS, Meter
+from audioapi.media.loudness import OUTPUT, Meter
 from audioapi.media.segments import Pcm, Segment, whole
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ _HEADROOM_DB = 12.0
 # Flat to 3.4 kHz, where the voice band ends, and quiet from 3.8 kHz on, as what is above 4 kHz
 # would fold back into it (ITU-T G.712). Channels are averaged: their plain sum would clip.
 _RESAMPLE = "aresample=8000:filter_size=128:cutoff=0.9:out_chlayout=mono:rematrix_maxval=1"
-_MEASURES = (
-    *("-map", "0:a:0", *to_stdout(TELEPHONY)),
-    *("-map", "0:a:0", "-af", FILTERS, "-f", "null", "-"),
-)
+_MEASURES = ("-map", "0:a:0", *to_stdout(TELEPHONY), *OUTPUT)
 
 
 def telephony(
