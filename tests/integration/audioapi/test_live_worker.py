@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +45,13 @@ from tests.integration.audioapi.live_worker_calls import (
     plain,
     told,
     types,
+    until,
     work,
     working,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from local.model import Stack
 
@@ -93,12 +94,6 @@ def finalized(data: bytes, **wanted: Any) -> str:
     session_id = sent(data, **wanted)
     assert control(session_id, "finalize").status == 200
     return session_id
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Returns when the condition holds; the test's time-out bounds it."""
-    while not condition():
-        time.sleep(0.02)
 
 
 def dies() -> None:
@@ -285,6 +280,26 @@ def test_a_session_that_nobody_finalized_in_time_has_failed() -> None:
     until(lambda: types(session_id)[-1] == "done")
     assert failure(session_id) == ("STREAM_FAILURE", "Live session expired")
     assert kept(session_id).status is Status.EXPIRED
+
+
+@pytest.mark.usefixtures("_worker")
+def test_media_that_end_before_the_session_are_all_that_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a damaged file that FFmpeg gives up on, while its sender goes on."""
+
+    def gives_up(chunks: Chunks, **limits: Any) -> Any:
+        return sound(islice(chunks, 2), **limits)
+
+    monkeypatch.setattr(media, "sound", gives_up)
+    session_id = sent(TALK, parts=4, suffix=".wav")
+    until(partial(has_heard, session_id, 2))
+    assert types(session_id)[-1] != "done"
+    control(session_id, "finalize")
+    until(lambda: types(session_id)[-1] == "done")
+    assert types(session_id).count("final_transcript") == 2
+    assert kept(session_id).status is Status.COMPLETED
+    assert artifact(kept(session_id).conversation_id, "upload.wav") == TALK
 
 
 def test_whoever_comes_later_takes_the_session_over(ears: Ears) -> None:
