@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from audioapi import objects, settings
-from audioapi.observe import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLOCK_BYTES = 1024 * 1024
 _MEGABYTE = 1024 * 1024
-_RESETS_IN_A_ROW = 5
 
 
 class RecordingError(Exception):
@@ -56,20 +54,8 @@ def check_size(found: Found) -> None:
 
 
 def read(found: Found) -> Iterator[bytes]:
-    """The bytes of that version, in blocks. A connection that drops costs another request: an
-    hour of sound is read as slowly as it is decoded, longer than a connection may last.
-    """
-    at, resets = 0, 0
-    while at < found.size:
-        try:
-            for block in _body(found, at):
-                at, resets = at + len(block), 0
-                yield block
-        except BotoCoreError as error:
-            resets += 1
-            if resets == _RESETS_IN_A_ROW:
-                raise
-            logger.info("connection to S3 dropped", reason=type(error).__name__, at=at)
+    """The bytes of that version, in blocks."""
+    return objects.stream(_bucket(), found.key, etag=found.etag)
 
 
 def read_range(key: str, start: int, end: int) -> Iterator[bytes]:
@@ -77,13 +63,6 @@ def read_range(key: str, start: int, end: int) -> Iterator[bytes]:
     body = objects.client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes={start}-{end - 1}")[
         "Body"
     ]
-    return body.iter_chunks(_BLOCK_BYTES)
-
-
-def _body(found: Found, start: int) -> Iterator[bytes]:
-    body = objects.client().get_object(
-        Bucket=_bucket(), Key=found.key, Range=f"bytes={start}-", IfMatch=found.etag
-    )["Body"]
     return body.iter_chunks(_BLOCK_BYTES)
 
 
