@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from audioapi.speech.transcript import Word
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from audioapi.speech.utterances import Speech
 
 _FRAMES_PER_SECOND = 100
@@ -44,8 +46,7 @@ class PocketSphinx:
         return version("pocketsphinx")
 
     def words(self, speech: Speech) -> tuple[Word, ...]:
-        heard = self._decode(speech.pcm)
-        return tuple(_word(it, speech) for it in heard if not it.word.startswith(_FILLERS))
+        return words_of(self._decode(speech.pcm), speech)
 
     def _decode(self, pcm: bytes) -> list[Any]:
         # Its estimates of noise and cepstral mean outlive an utterance unless the front end is made
@@ -64,6 +65,12 @@ class PocketSphinx:
         from pocketsphinx import Decoder  # type: ignore[import-untyped]  # noqa: PLC0415  # 38 MB
 
         return Decoder(loglevel="FATAL")
+
+
+def words_of(segments: Iterable[Any], speech: Speech) -> tuple[Word, ...]:
+    """Those that begin within the speech, without what PocketSphinx puts where no word is."""
+    heard = (_word(it, speech) for it in segments if not it.word.startswith(_FILLERS))
+    return tuple(word for word in heard if word.start < speech.end)
 
 
 def _word(segment: Any, speech: Speech) -> Word:

@@ -84,6 +84,17 @@ class Detector:
         self._kept += self._rest[: len(self._rest) // _SAMPLE_BYTES * _SAMPLE_BYTES]
         return [self._cut(len(self._kept) - self._silent_bytes())]
 
+    @property
+    def speaking_since(self) -> float | None:
+        """Where the utterance begins that has no end yet; None in a pause."""
+        return _seconds(self._position) if self._speaking else None
+
+    def spoken(self, skip: int) -> bytes:
+        """What belongs to that utterance for sure but for its first `skip` bytes: all of it, unless
+        it's cut because it is too long.
+        """
+        return bytes(self._kept[skip : len(self._kept) - self._silent_bytes()])
+
     def _take(self, frame: bytes) -> Speech | None:
         self._kept += frame
         self._flags.append(self._vad.is_speech(frame))
