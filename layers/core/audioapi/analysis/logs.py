@@ -30,9 +30,16 @@ def about(conversation_id: str) -> Iterator[None]:
         _current.reset(before)
 
 
+def from_here_on(conversation_id: str) -> None:
+    """Whatever is logged until the request ends is about that conversation."""
+    _name_records()
+    logger.thread_safe_append_keys(conversation_id=conversation_id)
+
+
 class _Naming(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if conversation_id := _current.get():
+        noted = logger.thread_safe_get_current_keys().get("conversation_id")
+        if conversation_id := _current.get() or noted:
             record.msg = f"[{conversation_id}] {record.msg}"
             record.conversation_id = conversation_id
         return True

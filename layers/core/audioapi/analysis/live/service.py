@@ -96,7 +96,7 @@ def find(caller: Principal, session_id: str, *, cleaned: bool = False) -> LiveSe
     found = store.get(session_id) if _SESSION_ID.fullmatch(session_id) else None
     if found is None or not _owns(caller, found) or not _lives(found, cleaned=cleaned):
         raise LiveSessionNotFoundError(session_id)
-    logger.thread_safe_append_keys(conversation_id=found.conversation_id)
+    logs.from_here_on(found.conversation_id)
     return found
 
 
