@@ -1,11 +1,13 @@
 """S3, DynamoDB, SQS and Secrets Manager on loopback, in memory: moto, in a process of its own.
 
 `python -m local.aws` serves on a free port, which is the first line it prints, until its standard
-input ends: so it doesn't outlive whoever started it.
+input ends: so it doesn't outlive whoever started it. A line that comes there holds functions'
+policies, and is answered by one when they are in force.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import resource
@@ -19,12 +21,13 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from moto.sqs.models import Queue
 
     from local.guard import Guard
+    from local.permissions import Permissions
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -66,6 +69,17 @@ class Aws:
         if not port:
             raise AwsError(f"The AWS services do not start: see {self._log}")
         self.url = f"http://127.0.0.1:{port}"
+
+    def hold(self, policies: Mapping[str, Sequence[Mapping[str, Any]]], needed: Path) -> None:
+        """From now on a function may do what its policy allows, whose statements `policies` has by
+        its name. What of it is used goes to `needed`, a JSON array a line.
+        """
+        assert self._process is not None  # noqa: S101 - tells mypy that it was started
+        needed.unlink(missing_ok=True)
+        said, heard = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+        said.write(json.dumps({"policies": policies, "needed": str(needed)}) + "\n")
+        said.flush()
+        heard.readline()
 
     def stop(self) -> None:
         if self._process is not None:
@@ -146,12 +160,16 @@ def serve() -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
+    from local.permissions import HeldToPolicies, Permissions  # noqa: PLC0415 - it needs this module
+
     allow_many_files()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    turns = OneAtATime(cast("Any", DomainDispatcherApplication(create_backend_app)))
+    permissions = Permissions()
+    moto = cast("Any", DomainDispatcherApplication(create_backend_app))
+    turns = OneAtATime(HeldToPolicies(moto, permissions))
     wait_aside(turns)
     server = make_server("127.0.0.1", 0, turns, threaded=True, request_handler=MotoRequestHandler)
-    threading.Thread(target=exit_with_stdin, daemon=True).start()
+    threading.Thread(target=obey_stdin, args=(permissions,), daemon=True).start()
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
     server.serve_forever()
@@ -163,8 +181,11 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def exit_with_stdin() -> None:
-    sys.stdin.read()
+def obey_stdin(permissions: Permissions) -> None:
+    for line in sys.stdin:
+        permissions.enforce(**json.loads(line))
+        sys.stdout.write("in force\n")
+        sys.stdout.flush()
     os._exit(0)  # whoever asks at this moment has no use for the answer
 
 

@@ -264,6 +264,7 @@ def reserved(function: Function, region: str) -> dict[str, str]:
     # A layer's source holds its packages directly, a built one holds them in python/.
     packages = [str(path) for layer in function.layers for path in (layer, layer / "python")]
     return {
+        "AWS_ACCESS_KEY_ID": function.name,  # by which its calls are held to its policy
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),

@@ -16,7 +16,9 @@ WEB_ADAPTER = "/opt/bootstrap"
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function. `timeout` is in seconds, `memory` in MB, `layers` are source folders."""
+    """One Lambda function. `timeout` is in seconds, `memory` in MB, `layers` are source folders,
+    `policy` are IAM's statements about what it may do.
+    """
 
     name: str
     code: Path
@@ -25,6 +27,7 @@ class Function:
     timeout: float
     memory: int
     layers: tuple[Path, ...] = ()
+    policy: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def is_web_server(self) -> bool:

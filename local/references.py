@@ -16,6 +16,7 @@ API = "AWS::ApiGatewayV2::Api"
 STAGE = "AWS::ApiGatewayV2::Stage"
 BUCKET = "AWS::S3::Bucket"
 QUEUE = "AWS::SQS::Queue"
+ROLE = "AWS::IAM::Role"
 TABLE = "AWS::DynamoDB::Table"
 URL = "AWS::Lambda::Url"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, no password
@@ -52,7 +53,7 @@ ATTRIBUTES = {
     (QUEUE, "QueueName"): "{name}",
     (QUEUE, "QueueUrl"): REFERENCES[QUEUE],
     (TABLE, "Arn"): "arn:aws:dynamodb:{region}:{account}:table/{name}",
-    ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
+    (ROLE, "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::Lambda::Function", "Arn"): "arn:aws:lambda:{region}:{account}:function:{id}",
     (URL, "FunctionUrl"): "{function_url}",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{region}:{account}:log-group:{name}:*",

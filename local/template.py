@@ -142,6 +142,10 @@ class Reader:
             resolver.reference(layer.id): folders[layer.get("Content")["S3Key"]]
             for layer in self._of("AWS::Lambda::LayerVersion")
         }
+        self._roles = {
+            resolver.attribute(role.id, "Arn"): statements(role)
+            for role in self._of(references.ROLE)
+        }
         self._functions = {
             item.id: self._function(item) for item in self._of("AWS::Lambda::Function")
         }
@@ -177,6 +181,7 @@ class Reader:
             timeout=float(item.get("Timeout", 3)),
             memory=int(item.get("MemorySize", 128)),
             layers=tuple(folder for folder in layers if folder),
+            policy=tuple(self._roles.get(item.get("Role"), ())),
         )
 
     def _environment(self, item: Declared) -> dict[str, str]:
@@ -298,6 +303,15 @@ class Reader:
         if name not in self._functions:
             raise TemplateError(f"{item.id}: {target} is no function of this template")
         return name
+
+
+def statements(role: Declared) -> list[dict[str, Any]]:
+    """Those of its own policies; of a managed one, what it allows is not in the template."""
+    return [
+        statement
+        for policy in role.get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
 
 
 def is_websocket(api: Declared) -> bool:
