@@ -15,7 +15,7 @@ from audioapi import settings
 from audioapi.analysis import metrics, prosody, recorded
 from audioapi.identity import Principal
 from audioapi.observe import logger
-from audioapi.speech.recogniser import PocketSphinx
+from audioapi.speech.live import LivePocketSphinx
 from tests import audio
 from tests.forms import CONTENT_TYPE, multipart
 from tests.integration.audioapi import analysis_calls, upload_calls
@@ -259,7 +259,7 @@ def test_a_recogniser_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     def dies(*_: Any) -> Any:
         raise RuntimeError("/opt/model: no such file")
 
-    monkeypatch.setattr(PocketSphinx, "words", dies)
+    monkeypatch.setattr(LivePocketSphinx, "begin", dies)
     answer = analyze(SPEECH)
     assert (answer.status, answer.body["code"]) == (500, "ANALYSIS_FAILURE")
     assert answer.body["detail"] == "Analysis failed: pocketsphinx: RuntimeError"

@@ -10,6 +10,7 @@ import pytest
 from audioapi import settings
 from audioapi.analysis import (
     cognitive,
+    ears,
     emotion,
     hearing,
     insights,
@@ -22,7 +23,7 @@ from audioapi.analysis import (
 )
 from audioapi.analysis.agents import Agent
 from audioapi.analysis.conversation import Conversation, Nobody, RecogniserError, Turn
-from audioapi.analysis.hearing import Heard
+from audioapi.analysis.hearing import Heard, Partial
 from audioapi.analysis.models import Cognitive, Emotion, Prosody
 from audioapi.problems import NoUtterancesError
 from audioapi.settings import AnalysisSettings
@@ -32,8 +33,8 @@ from audioapi.speech.utterances import Speech
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from audioapi.analysis.ears import Ears
     from audioapi.analysis.models import Utterance
-    from audioapi.speech.recogniser import Recogniser
 
 SECOND = bytes(32_000)
 ENDS = {
@@ -66,19 +67,28 @@ class Dying(Knowing):
 
 
 class Listener:
-    """Takes each second for an utterance."""
+    """Takes each second for an utterance, which may be guessed at half-way through."""
 
-    def __init__(self, _: int, recogniser: Recogniser) -> None:
+    def __init__(self, _: int, recogniser: Ears, *, after: tuple[str, float] | None = None) -> None:
         self._recogniser = recogniser
+        self._after = after
         self._end = 0.0
 
-    def feed(self, pcm: bytes) -> Iterator[Heard]:
+    def feed(self, pcm: bytes) -> Iterator[Heard | Partial]:
         for _ in range(len(pcm) // len(SECOND)):
             self._end += 1.0
             speech = Speech(self._end - 1.0, self._end, SECOND)
-            yield Heard(ENDS[self._end][0], speech, self._recogniser.words(speech))
+            speaker = ENDS[self._end][0]
+            if self._after is None:
+                recognition = self._recogniser.begin()
+                recognition.feed(SECOND)
+                if guess := recognition.text():
+                    yield Partial(speaker, speech.start, guess)
+                yield Heard(speaker, speech, recognition.words(speech))
+            elif self._after == (speaker, speech.start):
+                self._after = None
 
-    def finish(self) -> Iterator[Heard]:
+    def finish(self) -> Iterator[Heard | Partial]:
         return iter(())
 
 
@@ -112,6 +122,11 @@ def heard(
     return talk, [*turns, *talk.finish()]
 
 
+def utterance(turn: Turn) -> Utterance:
+    assert turn.utterance
+    return turn.utterance
+
+
 def begun(known: list[Utterance] | None = None, recogniser: Any = None) -> Conversation:
     return Conversation("conv_1", channels=1, known=known or [], recogniser=recogniser or Knowing())
 
@@ -122,7 +137,7 @@ def status(talk: Conversation, agent: str) -> str:
 
 def test_every_utterance_is_told_in_order() -> None:
     talk, turns = heard(begun())
-    assert [turn.utterance.utterance_id for turn in turns] == ["utt_0001", "utt_0002", "utt_0003"]
+    assert [utterance(turn).utterance_id for turn in turns] == ["utt_0001", "utt_0002", "utt_0003"]
     assert [turn.utterance for turn in turns] == talk.timeline
     first, second, _ = turns
     assert [event.type for event in first.events] == [
@@ -145,7 +160,7 @@ def test_every_utterance_is_told_in_order() -> None:
 
 def test_sound_without_words_is_no_utterance() -> None:
     _, turns = heard(begun())
-    assert 2.0 not in [turn.utterance.t_end for turn in turns]
+    assert 2.0 not in [utterance(turn).t_end for turn in turns]
 
 
 def test_it_ends_in_a_conclusion() -> None:
@@ -180,22 +195,21 @@ def test_it_goes_on_where_it_was(known: int) -> None:
     assert again.timeline == whole.timeline
     assert (again.moments, again.transitions) == (whole.moments, whole.transitions)
     assert again.conclude() == whole.conclude()
-    if known:
-        assert min(recogniser.asked) >= whole.timeline[known - 1].t_end
+    told_until = whole.timeline[known - 1].t_end if known else 0.0
+    assert all(end > told_until for end in recogniser.asked)
 
 
-def test_of_two_who_end_at_once_the_unknown_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Together(Listener):
-        def feed(self, _: bytes) -> Iterator[Heard]:
-            speech = Speech(0.0, 1.0, SECOND)
-            for speaker in ("speaker_1", "speaker_2"):
-                yield Heard(speaker, speech, self._recogniser.words(speech))
-
-    monkeypatch.setattr(hearing, "Listener", Together)
+def test_what_somebody_seems_to_say_is_told_before_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ears._AtOnce, "text", lambda _: "can you")
     _, turns = heard(begun(), 1)
-    _, rest = heard(begun([turns[0].utterance]), 1)
-    assert len(turns) == 2
-    assert rest == turns[1:]
+    guessed, said = turns
+    assert guessed.utterance is None
+    [event] = guessed.events
+    assert event.type == "partial_transcript"
+    assert event.data == {"speaker": "speaker_1", "t_start": 0.0, "text": "can you"}
+    assert said.utterance
 
 
 def _broken(*_: Any, **__: Any) -> Any:
@@ -205,7 +219,7 @@ def _broken(*_: Any, **__: Any) -> Any:
 def test_prosody_that_fails_is_empty_and_the_rest_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prosody, "prosody", _broken)
     talk, turns = heard(begun())
-    told = turns[0].utterance.model_dump()
+    told = utterance(turns[0]).model_dump()
     assert told["prosody"] == {}
     assert told["text"]
     assert {"sentiment", "emotion", "cognitive"} <= set(told)
@@ -224,10 +238,10 @@ def test_prosody_that_fails_is_empty_and_the_rest_whole(monkeypatch: pytest.Monk
 def test_a_finding_that_fails_is_absent(
     monkeypatch: pytest.MonkeyPatch, module: Any, name: str, absent: set[str]
 ) -> None:
-    whole = set(heard(begun())[1][0].utterance.model_dump())
+    whole = set(utterance(heard(begun())[1][0]).model_dump())
     monkeypatch.setattr(module, name, _broken)
     talk, turns = heard(begun())
-    assert set(turns[0].utterance.model_dump()) == whole - absent
+    assert set(utterance(turns[0]).model_dump()) == whole - absent
     assert status(talk, name) == "failed"
 
 
@@ -272,7 +286,7 @@ def test_a_recogniser_that_dies_ends_it() -> None:
 def test_without_a_recogniser_there_are_utterances_without_words() -> None:
     talk, turns = heard(begun(recogniser=Nobody()))
     assert len(turns) == 4
-    told = turns[0].utterance.model_dump()
+    told = utterance(turns[0]).model_dump()
     assert told["text"] == ""
     assert told["prosody"] == {"pitch_hz_mean": 180.0}
     assert not {"sentiment", "emotion", "cognitive", "asr_confidence"} & set(told)
@@ -282,8 +296,8 @@ def test_without_a_recogniser_there_are_utterances_without_words() -> None:
 
 def test_arousal_is_relative_to_the_same_speaker() -> None:
     _, turns = heard(begun())
-    felt = [turn.utterance.emotion and turn.utterance.emotion.arousal for turn in turns]
-    assert felt == [0.0, 0.0, 0.1]
+    felt = [utterance(turn).emotion for turn in turns]
+    assert [it and it.arousal for it in felt] == [0.0, 0.0, 0.1]
 
 
 def test_time_is_the_recognisers_or_the_listeners() -> None:

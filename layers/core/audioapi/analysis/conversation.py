@@ -10,9 +10,9 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from audioapi import settings
 from audioapi.analysis import (
     cognitive,
     emotion,
@@ -27,46 +27,32 @@ from audioapi.analysis import (
     transitions,
 )
 from audioapi.analysis.agents import Agent, Agents
+from audioapi.analysis.ears import Ears, Nobody, RecogniserError, configured
 from audioapi.analysis.models import Analyser, Conclusion, Prosody, Segmentation, Utterance
 from audioapi.problems import NoUtterancesError
-from audioapi.speech.recogniser import PocketSphinx
 from audioapi.speech.utterances import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from audioapi.analysis.hearing import Heard
+    from audioapi.analysis.ears import AnyRecogniser
+    from audioapi.analysis.hearing import Heard, Partial
     from audioapi.analysis.models import Emotion, Event, Moment, Sentiment, Transition
-    from audioapi.speech.recogniser import Recogniser
     from audioapi.speech.transcript import Word
-    from audioapi.speech.utterances import Speech
+
+__all__ = ["Conversation", "Nobody", "RecogniserError", "Turn", "configured"]
 
 _SAMPLE_BYTES = 2
 
 
-class RecogniserError(Exception):
-    """The recogniser died: what was said can't be known, so nothing more can be told."""
-
-
 @dataclass(frozen=True)
 class Turn:
-    """An utterance that has just ended, and the events that tell of it, in order."""
-
-    utterance: Utterance
-    events: list[Event]
-
-
-class Nobody:
-    """The recogniser of a deployment without one: utterances have no text, and nothing is found
-    out that needs words.
+    """The events that tell of an utterance, in order, and the utterance if it has just ended: it is
+    None while somebody speaks still, and what it seems to say may change.
     """
 
-    name = "none"
-    version = None
-    language = "und"
-
-    def words(self, speech: Speech) -> tuple[Word, ...]:  # noqa: ARG002 — it's a Recogniser
-        return ()
+    utterance: Utterance | None
+    events: list[Event]
 
 
 class Conversation:
@@ -84,7 +70,7 @@ class Conversation:
         channels: int,
         goal: str | None = None,
         known: Sequence[Utterance] = (),
-        recogniser: Recogniser | None = None,
+        recogniser: AnyRecogniser | None = None,
     ) -> None:
         self.conversation_id = conversation_id
         self.agents = Agents(conversation_id)
@@ -98,9 +84,9 @@ class Conversation:
         for utterance in known:
             self._add(utterance)
         self.agents = Agents(conversation_id)  # those before it were counted when they were told
-        self._known_until = _place(known[-1]) if known else (-1.0, "")
-        self._ears = _Ears(recogniser or configured(), self._known_until[0])
-        self._listener = hearing.Listener(channels, self._ears)
+        after = (known[-1].speaker, known[-1].t_start) if known else None
+        self._ears = Ears(recogniser or configured())
+        self._listener = hearing.Listener(channels, self._ears, after=after)
 
     @property
     def seconds(self) -> float:
@@ -141,21 +127,28 @@ class Conversation:
             self.agents.credit(Agent.SUMMARY, summed_up.analyser, fallback=summed_up.fallback)
         return Conclusion(summary=summed_up, insights=counted, segmentation=segments)
 
-    def _turns(self, found: Iterator[Heard]) -> Iterator[Turn]:
+    def _turns(self, found: Iterator[Heard | Partial]) -> Iterator[Turn]:
         for heard in self._timed(found):
-            known = (heard.speech.end, heard.speaker) <= self._known_until
-            if not known and (heard.words or not self._ears.understands):
+            if isinstance(heard, hearing.Partial):
+                yield Turn(None, [telling.partial(heard)])
+            elif heard.words or not self._ears.understands:
                 yield self._turn(heard)
 
-    def _timed(self, found: Iterator[Heard]) -> Iterator[Heard]:
-        """The same; what passes until there is one is the listener's time and the recogniser's."""
+    def _timed(self, found: Iterator[Heard | Partial]) -> Iterator[Heard | Partial]:
+        """The same; what passes until an utterance ends is the listener's time, the recogniser's
+        taken off.
+        """
+        listening = 0.0
         started = time.perf_counter()
         for heard in found:
-            passed, recognising = time.perf_counter() - started, self._ears.take_seconds()
-            listening = max(passed - sum(recognising), 0.0)
-            self.agents.took(Agent.UTTERANCES, hearing.ANALYSER, seconds=listening)
-            for seconds in recognising:
-                self.agents.took(Agent.TRANSCRIPT, self._ears.analyser, seconds=seconds)
+            listening += time.perf_counter() - started
+            if isinstance(heard, hearing.Heard):
+                recognising = self._ears.take_seconds()
+                listening = max(listening - recognising, 0.0)
+                self.agents.took(Agent.UTTERANCES, _voice_activity(), seconds=listening)
+                if self._ears.understands:
+                    self.agents.took(Agent.TRANSCRIPT, self._ears.analyser, seconds=recognising)
+                listening = 0.0
             yield heard
             started = time.perf_counter()
 
@@ -220,53 +213,7 @@ class Conversation:
         return found, changed
 
 
-class _Ears:
-    """A recogniser whose time is taken, and which needn't understand what is known."""
-
-    def __init__(self, recogniser: Recogniser, known_until: float) -> None:
-        self._recogniser = recogniser
-        self._known_until = known_until
-        self._seconds: list[float] = []
-        self.name = recogniser.name
-        self.language = recogniser.language
-        self.understands = not isinstance(recogniser, Nobody)
-
-    @property
-    def version(self) -> str | None:
-        return self._recogniser.version
-
-    @property
-    def analyser(self) -> Analyser:
-        return Analyser(name=self.name, version=self.version or "unknown")
-
-    def words(self, speech: Speech) -> tuple[Word, ...]:
-        # Two speakers may end at once, of whom one alone is known: at that moment it listens again.
-        if speech.end < self._known_until or not self.understands:
-            return ()
-        started = time.perf_counter()
-        try:
-            return self._recogniser.words(speech)
-        except Exception as error:  # whatever it may be that a recogniser raises
-            raise RecogniserError(f"{self.name}: {type(error).__name__}") from error
-        finally:
-            self._seconds.append(time.perf_counter() - started)
-
-    def take_seconds(self) -> list[float]:
-        """How long each call took since this was asked last."""
-        taken, self._seconds = self._seconds, []
-        return taken
-
-
-def configured() -> Recogniser:
-    """TRANSCRIBER's. Amazon Transcribe's jobs take recordings, so live it is heard here too."""
-    return Nobody() if settings.analysis().transcriber == "none" else _pocketsphinx()
-
-
 @cache
-def _pocketsphinx() -> PocketSphinx:
-    return PocketSphinx()
-
-
-def _place(utterance: Utterance) -> tuple[float, str]:
-    """Utterances come in the order of their ends."""
-    return utterance.t_end, utterance.speaker
+def _voice_activity() -> Analyser:
+    """PocketSphinx brings the WebRTC project's, and says no version of it."""
+    return Analyser(name="webrtc-vad", version=f"pocketsphinx {version('pocketsphinx')}")

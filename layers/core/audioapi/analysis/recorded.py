@@ -6,11 +6,13 @@ import secrets
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings
 from audioapi.analysis import artifacts, logs, metrics, telling, written
-from audioapi.analysis.conversation import Conversation, RecogniserError
+from audioapi.analysis.conversation import Conversation
+from audioapi.analysis.ears import RecogniserError
 from audioapi.analysis.models import Analysis, EventType, Phase
 from audioapi.media import conversation as media
 from audioapi.media.errors import MediaError
@@ -153,13 +155,12 @@ class _Work:
         return blocks
 
     def _hear(self, conversation: Conversation, blocks: Iterable[bytes]) -> Iterator[Event]:
-        turns = (turn for block in blocks for turn in conversation.feed(block))
-        for turn in turns:
-            yield from turn.events
-            yield from self._progress(turn.utterance.t_end)
-            self._check_time(turn.utterance.t_end)
-        for turn in conversation.finish():
-            yield from turn.events
+        heard = (turn for block in blocks for turn in conversation.feed(block))
+        for turn in chain(heard, conversation.finish()):
+            if turn.utterance:  # what it seemed to be helps nobody who doesn't wait for it
+                yield from turn.events
+                yield from self._progress(turn.utterance.t_end)
+            self._check_time(conversation.seconds)
 
     def _progress(self, heard_seconds: float) -> Iterator[Event]:
         """By what the file says of its length, else by how much of it was read."""
@@ -172,8 +173,8 @@ class _Work:
     def _check_time(self, heard_seconds: float) -> None:
         if time.monotonic() > self._until:
             raise AnalysisFailureError(
-                f"Analysis failed: after {self._seconds:g} s, {heard_seconds:.0f} s of the "
-                "recording were heard; send it in parts"
+                f"Analysis failed: after {self._seconds:g} s, no more than {heard_seconds:.0f} s "
+                "of the recording were heard; send it in parts"
             )
 
     def _keep(self) -> str:

@@ -9,6 +9,7 @@ from audioapi.analysis.models import Event, EventType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from audioapi.analysis.hearing import Partial
     from audioapi.analysis.models import Conclusion, Moment, Phase, Transition, Utterance
     from audioapi.problems import AudioApiError
 
@@ -17,6 +18,14 @@ def status(phase: Phase, *, progress: float | None = None) -> Event:
     """`progress` is the part of the work that is done, 0 to 1, where that is known."""
     known: dict[str, Any] = {} if progress is None else {"progress": round(progress, 3)}
     return Event(EventType.STATUS, {"phase": phase.value, **known})
+
+
+def partial(heard: Partial) -> Event:
+    """What somebody seems to say who goes on speaking."""
+    return Event(
+        EventType.PARTIAL_TRANSCRIPT,
+        {"speaker": heard.speaker, "t_start": heard.t_start, "text": heard.text},
+    )
 
 
 def of_utterance(

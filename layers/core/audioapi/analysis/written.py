@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from audioapi import objects, settings
-from audioapi.analysis.conversation import RecogniserError
+from audioapi.analysis.ears import RecogniserError
 from audioapi.speech import amazon
 
 if TYPE_CHECKING:
