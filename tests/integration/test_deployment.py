@@ -1,14 +1,18 @@
-"""What a deployment does: versions that traffic moves to, and what outlives a stack."""
+"""What a deployment does: versions that traffic moves to, what outlives a stack, which settings."""
 
 from __future__ import annotations
 
+import tomllib
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from samcli.commands.build.command import cli as sam_build  # type: ignore[import-untyped]
+from samcli.commands.deploy.command import cli as sam_deploy  # type: ignore[import-untyped]
 
 from local import template
+from local.intrinsics import parameter_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,3 +100,62 @@ def test_no_snapshot_is_asked_of_a_function_that_can_have_none(
         adapter = "AWS_LAMBDA_EXEC_WRAPPER" in function["Environment"]["Variables"]
         if "EphemeralStorage" in function or adapter:
             assert function["SnapStart"] == {"ApplyOn": "None"}, name
+
+
+STATEFUL = (
+    "AWS::DynamoDB::Table",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+)
+KEPT = {"ApiKeysTable", "AudioBucket", "Cluster", "StreamsTable", "WebhooksTable"}
+
+
+@pytest.mark.parametrize("path", sorted(Path().glob("*.yaml")), ids=str)
+def test_whatever_holds_something_says_what_becomes_of_it(path: Path) -> None:
+    for name, resource in template.read(path)["Resources"].items():
+        if resource["Type"] in STATEFUL:
+            policies = {resource["DeletionPolicy"], resource["UpdateReplacePolicy"]}
+            assert policies <= ({"Retain", "Snapshot"} if name in KEPT else {"Delete"}), name
+
+
+def test_tables_that_are_kept_go_back_in_time_and_are_not_deleted_by_accident() -> None:
+    tables = {name for name in KEPT if name.endswith("Table")}
+    assert len(tables) == 3
+    for name in tables:
+        table = SOURCE["Resources"][name]["Properties"]
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["DeletionProtectionEnabled"] == {"Ref": "DatabaseDeletionProtection"}
+
+
+def test_no_sound_expires_but_chunks_and_what_can_be_made_again() -> None:
+    rules = SOURCE["Resources"]["AudioBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule}
+    assert expiring == {"artifacts/", "chunks/", "live/", "processing/"}
+
+
+CONFIGURATION = tomllib.loads(Path("samconfig.toml").read_text())
+ENVIRONMENTS = sorted(set(CONFIGURATION) - {"version"})
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_has_what_a_deployment_takes(environment: str) -> None:
+    commands = CONFIGURATION[environment]
+    for command, made in (("build", sam_build), ("deploy", sam_deploy)):
+        known = {option.name for option in made.params}
+        assert set(commands[command]["parameters"]) <= known, command
+    assert commands["global"]["parameters"]["stack_name"].startswith("audio")
+    assert commands["deploy"]["parameters"]["resolve_s3"] is True
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environments_parameters_are_the_templates(environment: str) -> None:
+    chosen = CONFIGURATION[environment]["deploy"]["parameters"].get("parameter_overrides", [])
+    assert parameter_values(SOURCE["Parameters"], dict(item.split("=", 1) for item in chosen))
+
+
+def test_production_moves_traffic_step_by_step() -> None:
+    chosen = CONFIGURATION["prod"]["deploy"]["parameters"]["parameter_overrides"]
+    [kind] = [item for item in chosen if item.startswith("DeploymentType=")]
+    assert not kind.endswith("AllAtOnce")
