@@ -17,6 +17,7 @@ export AWS_DEFAULT_REGION ?= us-east-1
 # sam build looks for python3.13 itself on PATH: the environment's, before any shim.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
+HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local clients/python tests
 
 .PHONY: help run logs test unit integration e2e demo faults bench typescript migrate check format lint types template validate build deploy ffmpeg lock clean
@@ -92,8 +93,12 @@ validate: $(READY)  ## Validates the template with SAM, and its translation with
 	$(SAM) validate --lint
 	$(BIN)/python -m local validate
 
-build: $(READY)  ## Builds functions and layers for a deployment (sam build)
-	$(SAM) build --parallel --cached
+# SAM gets the processor as a parameter, the layers' own makefiles by the environment.
+build: export ARCH ?= x86_64
+build: export CROSS_PREFIX ?= $(if $(filter-out $(HOST),$(ARCH)),$(subst arm64,aarch64,$(ARCH))-linux-gnu-)
+build: $(READY)  ## Builds functions and layers for a deployment, for ARCH, and tells their sizes
+	$(SAM) build --parallel --cached --parameter-overrides Architecture=$(ARCH)
+	$(BIN)/python -m local.sizes
 
 deploy: build  ## Deploys what was built (sam deploy --guided)
 	$(SAM) deploy --guided
