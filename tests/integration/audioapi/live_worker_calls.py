@@ -15,6 +15,7 @@ import boto3
 
 from audioapi import objects, settings
 from audioapi.analysis.live import store
+from audioapi.speech.live import LivePocketSphinx
 from audioapi.speech.transcript import Word
 from tests import audio
 from tests.integration.audioapi.functions import loaded
@@ -25,6 +26,7 @@ from tests.unit.audioapi.context import Context
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from audioapi.speech.live import Recognition
     from audioapi.speech.utterances import Speech
 
 RATE = 16_000
@@ -35,25 +37,41 @@ TALK = audio.wav((SPEECH[: 3 * 2 * RATE] + PAUSE) * 3, rate=RATE, channels=1)
 _PLENTY_SECONDS = 300
 
 
-class Ears:
-    """Hears two words in each utterance: how long it is, and that it is good. `heard` are the
-    starts of the utterances that it was asked about, before each of which `think` is called.
+class Ears(LivePocketSphinx):
+    """Hears two words in each utterance, how long it is, and that it is good; before it is over,
+    how many seconds it goes on. `heard` are the starts of the utterances that it was asked about,
+    each time after it called `think`.
     """
 
-    name, version, language = "ears", "1", "en-US"
+    name = "ears"
 
     def __init__(self) -> None:
         self.heard: list[float] = []
         self.think: Callable[[], object] = lambda: None
 
+    def begin(self) -> Recognition:
+        return _Listening(self)
+
     def words(self, speech: Speech) -> tuple[Word, ...]:
-        self.heard.append(speech.start)
         self.think()
+        self.heard.append(speech.start)
         middle = (speech.start + speech.end) / 2
         return (
             Word(str(len(speech.pcm)), speech.start, middle, 1.0),
             Word("good", middle, speech.end, 0.5),
         )
+
+
+class _Listening:
+    def __init__(self, ears: Ears) -> None:
+        self.words = ears.words
+        self._bytes = 0
+
+    def feed(self, pcm: bytes) -> None:
+        self._bytes += len(pcm)
+
+    def text(self) -> str:
+        return f"{self._bytes / (2 * RATE):.1f} seconds"
 
 
 def work(*, remaining_seconds: float = _PLENTY_SECONDS) -> None:

@@ -124,12 +124,17 @@ def _heard(chunks: Chunks, teller: Teller) -> tuple[Conversation, list[str]]:
                     _tell_turns(conversation.feed(block), conversation, chunks, teller)
         _tell_turns(conversation.finish(), conversation, chunks, teller)
     except MediaError as error:
-        raise AnalysisFailureError(str(error)) if chunks.taken else NoUtterancesError from error
+        raise _failure(chunks.session, error) from error
     except RecogniserError as error:
         raise LiveAsrFailureError(str(error)) from error
     for _ in chunks:
         pass  # the media may end before the session
     return conversation, sound.warnings
+
+
+def _failure(session: LiveSession, error: MediaError) -> AudioApiError:
+    """Nothing at all is no media, and nobody spoke."""
+    return AnalysisFailureError(str(error)) if session.next_chunk_seq else NoUtterancesError()
 
 
 def _conversation(session: LiveSession, channels: int) -> Conversation:
