@@ -6,7 +6,6 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from http import HTTPStatus
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 16
 PRESIGNED_SECONDS = 3600
-_MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
+_MISSING = ("NoSuchKey", "404", "AccessDenied", "403")
+"""What S3 says of a missing object, the latter two to whoever may not list; the numbers to HEAD,
+whose answer has no body. https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+"""
 _MOST_DELETED = 1000
 _BLOCK_BYTES = 1024 * 1024
 _RESETS_IN_A_ROW = 5
@@ -88,14 +90,16 @@ def uploads(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def is_missing(error: ClientError) -> bool:
+    """Whether S3 said that there is no such object."""
+    return error.response["Error"]["Code"] in _MISSING
+
+
 def exists(bucket: str, key: str) -> bool:
-    """Whether there is such an object. S3 says 403 of a missing one to whoever may not list.
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-    """
     try:
         client().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in _MISSING:
+        if is_missing(error):
             return False
         raise
     return True
@@ -205,8 +209,14 @@ def upload_parts(
         raise
 
 
-def presigned_url(bucket: str, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
-    """A URL that reads the object for `seconds`; it dies earlier with the signing credentials."""
+def presigned_url(
+    bucket: str, key: str, *, seconds: int = PRESIGNED_SECONDS, head_only: bool = False
+) -> str:
+    """A URL that reads the object for `seconds`, or what HEAD tells of it: a signature is for one
+    method. It dies earlier with the signing credentials.
+    """
     return client().generate_presigned_url(
-        "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
+        "head_object" if head_only else "get_object",
+        Params={"Bucket": bucket, "Key": key},
+        ExpiresIn=seconds,
     )

@@ -68,12 +68,9 @@ class Playback:
         return service.read_object(self.key, byte_range=wanted)
 
     def url(self, *, head_only: bool) -> str:
-        """Where S3 has it, for a while; a signature is for one method."""
-        method = "head_object" if head_only else "get_object"
-        params = {"Bucket": settings.library().audio_bucket, "Key": self.key}
-        return objects.client().generate_presigned_url(
-            method, Params=params, ExpiresIn=objects.PRESIGNED_SECONDS
-        )
+        """Where S3 has it, for a while, to be asked for with GET, or with HEAD alone."""
+        bucket = settings.library().audio_bucket
+        return objects.presigned_url(bucket, self.key, head_only=head_only)
 
 
 def find(caller: Principal, audio_id: UUID) -> Playback:

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Found = TypeVar("Found")
 
-# The second is what S3 says of a missing object to whoever may not list.
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-_MISSING = ("NoSuchKey", "AccessDenied")
 MOST_OF_USAGE = 1000
 """Audios; they make about 0.7 MB of the 6 MB that a function may answer with."""
 
@@ -189,7 +186,7 @@ def read_object(key: str, *, byte_range: str | None = None) -> bytes:
     try:
         return objects.read(settings.library().audio_bucket, key, byte_range=byte_range)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
+        if objects.is_missing(error):
             raise AudioNotFoundError from error
         raise
 
