@@ -5,6 +5,7 @@ The one place that knows status codes. Domain code raises these exceptions and n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -209,24 +210,31 @@ class MethodNotAllowedError(AudioApiError):
         self.headers = {"Allow": ", ".join(allowed)}  # RFC 9110 §15.5.6 requires it
 
 
+def _camel_case(name: str) -> str:
+    """`parts.0.part_number` becomes `parts.0.partNumber`."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
+
+
 @dataclass(frozen=True)
 class Dialect:
-    """How a family's document wants its problems: what a malformed request raises, and which
-    members stand beside, or in place of, the standard ones.
+    """How a family's document wants its problems: what a malformed request raises, how names of
+    fields and members are written, and which members stand beside, or in place of, the others.
     """
 
-    malformed: Callable[..., InvalidRequestError] = UnprocessableError
-    members: Callable[[AudioApiError], Mapping[str, Any]] = lambda _: {}
+    malformed: type[InvalidRequestError] = UnprocessableError
+    written: Callable[[str], str] = str
+    members: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}
 
 
 STANDARD = Dialect()
 MEMORIES = Dialect(
     malformed=InvalidRequestError,
-    members=lambda error: {"error": {"code": error.code, "message": error.detail}},
+    members=lambda told: {"error": {"code": told["code"], "message": told["detail"]}},
 )
 LIBRARY = Dialect(
     malformed=InvalidRequestError,
-    members=lambda error: {"statusCode": int(error.status), "message": error.detail},
+    written=_camel_case,
+    members=lambda told: {"statusCode": told["status"], "message": told["detail"]},
 )
 ANALYSIS = Dialect(malformed=InvalidRequestError)
 INTERNAL = AudioApiError("Internal server error")
@@ -236,14 +244,19 @@ def body(error: AudioApiError, request_id: str, dialect: Dialect = STANDARD) -> 
     """The problem's JSON object. `error` and `detail` both hold the text, as published clients
     read one or the other.
     """
-    return {
+    detail = error.detail
+    members = {dialect.written(name): value for name, value in error.members.items()}
+    if field := error.members.get("field"):
+        members["field"] = dialect.written(field)
+        detail = detail.replace(field, members["field"])
+    told = {
         "type": "about:blank",
         "title": error.status.phrase,
         "status": int(error.status),
-        "detail": error.detail,
+        "detail": detail,
         "code": error.code,
-        "error": error.detail,
+        "error": detail,
         "request_id": request_id,
-        **error.members,
-        **dialect.members(error),
+        **members,
     }
+    return {**told, **dialect.members(told)}

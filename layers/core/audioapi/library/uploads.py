@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field
-from pydantic.alias_generators import to_camel
 
 from audioapi import database, objects, queues, settings
 from audioapi.library import intake, normalise, service, store
@@ -25,12 +23,7 @@ from audioapi.library.models import (
 )
 from audioapi.media.errors import MediaError
 from audioapi.observe import logger
-from audioapi.problems import (
-    AudioNotFoundError,
-    ConflictError,
-    FileTooLargeError,
-    InvalidRequestError,
-)
+from audioapi.problems import AudioNotFoundError, InvalidRequestError
 from audioapi.uploads import service as uploads
 from audioapi.uploads.models import (
     MOST_PARTS_AT_ONCE,
@@ -43,15 +36,12 @@ from audioapi.uploads.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy.orm import Session
 
     from audioapi.identity import Principal
 
 GAVE_UP = "The file could not be made"
 _PURPOSE = "library"
-_MB = 1024 * 1024
 
 
 class NewUpload(NewAudio):
@@ -120,9 +110,6 @@ class UploadProgress(LibraryUpload):
 def begin(caller: Principal, wanted: NewUpload) -> LibraryUpload:
     """Raises FileTooLargeError, and ForbiddenError if the caller has no library."""
     own = intake.library_of(caller)
-    limit = settings.library().max_file_size_mb
-    if wanted.file_size > limit * _MB:
-        raise FileTooLargeError(limit, field="fileSize")
     file = File(
         purpose=_PURPOSE,
         key=service.original_key(own, uuid.uuid4()),
@@ -140,12 +127,7 @@ def sign(caller: Principal, upload_id: str, wanted: PartsToSend) -> SignedAddres
     """
     caller.require("write")
     upload = _find(caller, upload_id)
-    for index, part in enumerate(wanted.parts):
-        if part.part_number > upload.part_count:
-            field = f"parts.{index}.partNumber"
-            raise InvalidRequestError(f"{field}: 1 to {upload.part_count}", field=field)
-    with _conflicts_in_camel_case():
-        signed = uploads.sign(upload, wanted.parts)
+    signed = uploads.sign(upload, wanted.parts, malformed=InvalidRequestError)
     return SignedAddresses(parts=[SignedAddress(**part.model_dump()) for part in signed])
 
 
@@ -159,7 +141,7 @@ def progress(caller: Principal, upload_id: str) -> UploadProgress:
 def complete(caller: Principal, upload_id: str) -> AudioResponse:
     """The audio that the upload becomes, its file pending. A second time the same, as it is now.
 
-    Raises ConflictError with `missingParts`, and AudioNotFoundError once the audio is deleted.
+    Raises ConflictError with `missing_parts`, and AudioNotFoundError once the audio is deleted.
     """
     own = service.organization_of(caller, "write")
     upload = _find(caller, upload_id)
@@ -174,8 +156,7 @@ def complete(caller: Principal, upload_id: str) -> AudioResponse:
 def abort(caller: Principal, upload_id: str) -> LibraryUpload:
     caller.require("write")
     upload = _find(caller, upload_id)
-    with _conflicts_in_camel_case():
-        return LibraryUpload.of(uploads.abort(upload))
+    return LibraryUpload.of(uploads.abort(upload))
 
 
 def normalise_audio(**file: Any) -> None:
@@ -204,8 +185,7 @@ def _completed(upload: Upload) -> LibraryAudio | None:
     """
     if upload.status is Status.UPLOADING:
         _ask_worker(upload.file, delay_seconds=intake.LOOKED_AFTER_SECONDS)
-    with _conflicts_in_camel_case():
-        uploads.complete(upload)
+    uploads.complete(upload)
     return _added(upload.file)
 
 
@@ -273,15 +253,6 @@ def _remove_made(own: UUID, audio_id: UUID) -> None:
 
 def _kept(own: UUID, audio_id: UUID) -> LibraryAudio | None:
     return database.transaction(lambda session: store.get(session, own, audio_id))
-
-
-@contextmanager
-def _conflicts_in_camel_case() -> Iterator[None]:
-    try:
-        yield
-    except ConflictError as error:
-        error.members = {to_camel(name): value for name, value in error.members.items()}
-        raise
 
 
 def _find(caller: Principal, upload_id: str) -> Upload:

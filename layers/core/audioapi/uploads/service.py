@@ -14,6 +14,7 @@ from audioapi import settings
 from audioapi.problems import (
     ConflictError,
     FileTooLargeError,
+    InvalidRequestError,
     NotFoundError,
     UnavailableError,
     UnprocessableError,
@@ -68,8 +69,13 @@ def find(caller: Principal, upload_id: str, *, purpose: str) -> Upload:
     return found
 
 
-def sign(upload: Upload, wanted: Sequence[Part]) -> list[SignedPart]:
-    """Where the parts go. Raises UnprocessableError for a part that the file doesn't have, and
+def sign(
+    upload: Upload,
+    wanted: Sequence[Part],
+    *,
+    malformed: type[InvalidRequestError] = UnprocessableError,
+) -> list[SignedPart]:
+    """Where the parts go. Raises `malformed` for a part that the file doesn't have, and
     ConflictError unless the upload is UPLOADING.
     """
     if upload.status is not Status.UPLOADING:
@@ -77,7 +83,7 @@ def sign(upload: Upload, wanted: Sequence[Part]) -> list[SignedPart]:
     for index, part in enumerate(wanted):
         if part.part_number > upload.part_count:
             field = f"parts.{index}.part_number"
-            raise UnprocessableError(f"{field}: 1 to {upload.part_count}", field=field)
+            raise malformed(f"{field}: 1 to {upload.part_count}", field=field)
     return [parts.sign(upload, part) for part in wanted]
 
 
