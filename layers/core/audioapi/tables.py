@@ -44,6 +44,23 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def put_new(table: str, item: Mapping[str, Any], *, key: str) -> bool:
+    """Puts an item unless there is one of its key, of which `key` is an attribute; whether it was
+    put.
+    """
+    try:
+        client().put_item(
+            TableName=table,
+            Item=marshal(item),
+            ConditionExpression=f"attribute_not_exists({key})",
+        )
+    except ClientError as error:
+        if condition_failed(error):
+            return False
+        raise
+    return True
+
+
 def update_if(  # noqa: PLR0913 — a conditional update has so many parts
     table: str,
     key: Mapping[str, str],
@@ -68,7 +85,11 @@ def update_if(  # noqa: PLR0913 — a conditional update has so many parts
             **named,
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        if condition_failed(error):
             return None
         raise
     return unmarshal(updated["Attributes"])
+
+
+def condition_failed(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -14,19 +14,12 @@ if TYPE_CHECKING:
 
 
 def add(new: Task) -> None:
-    tables.client().put_item(TableName=_table(), Item=_item(new))
+    tables.client().put_item(TableName=_table(), Item=tables.marshal(_item(new)))
 
 
 def add_once(new: Task) -> None:
     """Keeps the task if there is none of its id."""
-    try:
-        tables.client().put_item(
-            TableName=_table(),
-            Item=_item(new),
-            ConditionExpression="attribute_not_exists(task_id)",
-        )
-    except tables.client().exceptions.ConditionalCheckFailedException:
-        return
+    tables.put_new(_table(), _item(new), key="task_id")
 
 
 def remove(task_id: str) -> None:
@@ -128,8 +121,8 @@ def _write(
     return None if written is None else Task.model_validate(written)
 
 
-def _item(new: Task) -> Any:
-    return tables.marshal(new.model_dump(exclude_none=True, exclude={"done_parts", "lost_parts"}))
+def _item(new: Task) -> dict[str, Any]:
+    return new.model_dump(exclude_none=True, exclude={"done_parts", "lost_parts"})
 
 
 def _key(task_id: str) -> Any:

@@ -74,7 +74,7 @@ def remove(webhook: Webhook) -> bool:
             ExpressionAttributeValues=tables.marshal({":id": webhook.id}),
         )
     except ClientError as error:
-        if _condition_failed(error):
+        if tables.condition_failed(error):
             return False
         raise
     return True
@@ -224,17 +224,7 @@ def _log(claimed: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
 
 def _put_new(item: Mapping[str, Any]) -> bool:
     """Whether the key was free."""
-    try:
-        tables.client().put_item(
-            TableName=_table(),
-            Item=tables.marshal(item),
-            ConditionExpression="attribute_not_exists(pk)",
-        )
-    except ClientError as error:
-        if _condition_failed(error):
-            return False
-        raise
-    return True
+    return tables.put_new(_table(), item, key="pk")
 
 
 def _get(key: Mapping[str, str]) -> dict[str, Any]:
@@ -243,10 +233,6 @@ def _get(key: Mapping[str, str]) -> dict[str, Any]:
         TableName=_table(), Key=tables.marshal(key), ConsistentRead=True
     )
     return tables.unmarshal(found.get("Item", {}))
-
-
-def _condition_failed(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _table() -> str:
