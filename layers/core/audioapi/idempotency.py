@@ -6,7 +6,8 @@ As the IETF draft has it: https://datatracker.ietf.org/doc/draft-ietf-httpapi-id
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -14,7 +15,7 @@ from audioapi import settings, tables
 from audioapi.problems import ConflictError, InvalidRequestError, UnprocessableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
@@ -50,9 +51,21 @@ def once(
         raise InvalidRequestError(
             "Idempotency-Key must be 1 to 255 visible ASCII characters", field="Idempotency-Key"
         )
+    request = {
+        "identity": [caller.organization_id, caller.user_id, event.http_method, event.path, key],
+        "payload": [_without_credentials(event.query_string_parameters), event.body],
+    }
+    with _refusals():
+        answered: Answer = _kept(app, work, answer)(request=request)
+    return answered
+
+
+def _kept(
+    app: APIGatewayHttpResolver, work: Callable[[], Answer], answer: type[Answer]
+) -> Callable[..., Answer]:
+    """`work`, whose answer to a `request` is kept."""
     # 200 ms of imports that only callers with a key pay for
     from aws_lambda_powertools.utilities import idempotency as powertools  # noqa: PLC0415
-    from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415
     from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import (  # noqa: PLC0415
         PydanticSerializer,
     )
@@ -75,12 +88,16 @@ def once(
     def perform(*, request: object) -> Answer:  # noqa: ARG001 — what the key is made of
         return work()
 
-    request = {
-        "identity": [caller.organization_id, caller.user_id, event.http_method, event.path, key],
-        "payload": [_without_credentials(event.query_string_parameters), event.body],
-    }
+    return cast("Callable[..., Answer]", perform)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What Powertools refuses, as callers are told."""
+    from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415 — as above
+
     try:
-        answered: Answer = perform(request=request)
+        yield
     except exceptions.IdempotencyAlreadyInProgressError as error:
         conflict = ConflictError("The first request with this Idempotency-Key is not done yet")
         conflict.headers = {"Retry-After": _RETRY_AFTER}
@@ -89,7 +106,6 @@ def once(
         raise UnprocessableError(
             "Idempotency-Key was used with another request", field="Idempotency-Key"
         ) from error
-    return answered
 
 
 def _without_credentials(query: dict[str, str] | None) -> dict[str, str]:
