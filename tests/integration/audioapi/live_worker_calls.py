@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -30,10 +31,23 @@ if TYPE_CHECKING:
     from audioapi.speech.utterances import Speech
 
 RATE = 16_000
+
+
+def _interleaved(left: bytes, right: bytes) -> bytes:
+    """Samples of two channels, the shorter one filled up with silence."""
+    both = array("h", bytes(2 * max(len(left), len(right))))
+    both[: len(left) : 2] = array("h", left)
+    both[1 : len(right) : 2] = array("h", right)
+    return both.tobytes()
+
+
 SPEECH = audio.samples_of(Path("local/samples/speech.wav").read_bytes())
 PAUSE = bytes(2 * RATE)
-TALK = audio.wav((SPEECH[: 3 * 2 * RATE] + PAUSE) * 3, rate=RATE, channels=1)
+_SPOKEN = (SPEECH[: 3 * 2 * RATE] + PAUSE) * 3
+TALK = audio.wav(_SPOKEN, rate=RATE, channels=1)
 """Somebody speaks three times, for three seconds each, with a second's pause between."""
+BOTH = audio.wav(_interleaved(_SPOKEN, bytes(3 * RATE) + _SPOKEN), rate=RATE, channels=2)
+"""The same on the left, and 1.5 s later on the right."""
 _PLENTY_SECONDS = 300
 
 

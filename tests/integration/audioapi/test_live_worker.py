@@ -31,6 +31,7 @@ from tests.integration.audioapi.live_calls import (
     started,
 )
 from tests.integration.audioapi.live_worker_calls import (
+    BOTH,
     PAUSE,
     RATE,
     TALK,
@@ -98,6 +99,22 @@ def finalized(data: bytes, **wanted: Any) -> str:
 
 def dies() -> None:
     raise OSError("out of memory")
+
+
+def bit_by_bit(talk: bytes) -> str:
+    """A session of which each chunk gets a run of its own, as the next one comes late."""
+    session_id = started(suffix=".wav")
+    for seq, chunk in enumerate(audio.chunks(talk, len(talk) // 5 + 1)):
+        send(session_id, seq, chunk)
+        work()
+    control(session_id, "finalize")
+    work()
+    return session_id
+
+
+def lasting(session_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """What is told but for what somebody seemed to say."""
+    return [(kind, data) for kind, data in plain(session_id) if kind != "partial_transcript"]
 
 
 def has_heard(session_id: str, count: int) -> bool:
@@ -184,14 +201,21 @@ def test_a_run_that_goes_on_later_tells_what_is_new(ears: Ears) -> None:
     undisturbed = finalized(TALK, suffix=".wav")
     work()
     heard, ears.heard = ears.heard, []
-    session_id = started(suffix=".wav")
-    for seq, chunk in enumerate(audio.chunks(TALK, len(TALK) // 5 + 1)):
-        send(session_id, seq, chunk)
-        work()
-    control(session_id, "finalize")
-    work()
+    session_id = bit_by_bit(TALK)
     assert plain(session_id) == plain(undisturbed)
-    assert sorted(set(ears.heard)) == heard
+    assert ears.heard == heard
+
+
+@pytest.mark.usefixtures("_soon_idle")
+def test_two_who_speak_at_a_time_are_told_apart_however_many_runs_hear_them(ears: Ears) -> None:
+    undisturbed = finalized(BOTH, suffix=".wav")
+    work()
+    heard, ears.heard = ears.heard, []
+    session_id = bit_by_bit(BOTH)
+    assert lasting(session_id) == lasting(undisturbed)
+    assert ears.heard == heard
+    said = [data for kind, data in lasting(session_id) if kind == "final_transcript"]
+    assert [data["speaker"] for data in said] == ["speaker_1", "speaker_2"] * 3
 
 
 def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next_one(
