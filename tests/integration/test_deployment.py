@@ -102,6 +102,13 @@ def test_no_snapshot_is_asked_of_a_function_that_can_have_none(
             assert function["SnapStart"] == {"ApplyOn": "None"}, name
 
 
+def test_no_new_code_meets_an_old_schema(resources: dict[str, dict[str, Any]]) -> None:
+    """Whatever is in the database's network waits for the migrations, but what makes them."""
+    for name, function in of("AWS::Lambda::Function", resources).items():
+        if "VpcConfig" in function and name != "MigrateFunction":
+            assert resources[name]["DependsOn"] == "Schema", name
+
+
 STATEFUL = (
     "AWS::DynamoDB::Table",
     "AWS::RDS::DBCluster",
