@@ -26,9 +26,12 @@ from audioapi.observe import logger
 from audioapi.problems import AudioNotFoundError, InvalidRequestError
 from audioapi.uploads import service as uploads
 from audioapi.uploads.models import (
-    MOST_PARTS_AT_ONCE,
+    UNKNOWN_TYPE,
+    ContentType,
     File,
+    FileSize,
     Part,
+    PartsAtOnce,
     ReceivedPart,
     SignedPart,
     Status,
@@ -48,10 +51,8 @@ class NewUpload(NewAudio):
     """What an audio is to be, with its file's name, size in bytes and type."""
 
     file_name: Annotated[str, Field(min_length=1, max_length=255)]
-    file_size: Annotated[int, Field(ge=1)]
-    content_type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=127)] = (
-        "application/octet-stream"
-    )
+    file_size: FileSize
+    content_type: ContentType = UNKNOWN_TYPE
 
 
 class LibraryUpload(Wire):
@@ -94,7 +95,7 @@ class PartThere(ReceivedPart, Wire):
 
 
 class PartsToSend(Wire):
-    parts: Annotated[list[PartToSend], Field(min_length=1, max_length=MOST_PARTS_AT_ONCE)]
+    parts: PartsAtOnce[PartToSend]
 
 
 class SignedAddresses(Wire):

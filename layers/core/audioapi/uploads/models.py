@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +12,15 @@ PART_SIZE = 8 * 1024 * 1024
 """Bytes of every part but the last. S3 takes 5 MiB to 5 GiB, and 10,000 parts: enough for 80 GB.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
-MOST_PARTS_AT_ONCE = 100
+_MOST_PARTS_AT_ONCE = 100
+
+T = TypeVar("T")
+PartsAtOnce = Annotated[list[T], Field(min_length=1, max_length=_MOST_PARTS_AT_ONCE)]
+"""As many parts as one request may ask to be signed."""
+FileSize = Annotated[int, Field(ge=1)]
+"""In bytes."""
+ContentType = Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=127)]
+UNKNOWN_TYPE: ContentType = "application/octet-stream"
 
 
 class Status(StrEnum):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from audioapi.problems import ConflictError, UnprocessableError
 from audioapi.recordings import EXTENSIONS, check_file_id, check_file_name, recording_key
 from audioapi.uploads import service
 from audioapi.uploads.models import (
-    MOST_PARTS_AT_ONCE,
+    UNKNOWN_TYPE,
+    ContentType,
     File,
+    FileSize,
     Part,
+    PartsAtOnce,
     ReceivedPart,
     SignedPart,
     Status,
@@ -34,15 +37,13 @@ class NewRecording(BaseModel):
     """
 
     file_name: str
-    file_size: Annotated[int, Field(ge=1)]
-    content_type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=127)] = (
-        "application/octet-stream"
-    )
+    file_size: FileSize
+    content_type: ContentType = UNKNOWN_TYPE
     file_id: str | None = None
 
 
 class PartsToSend(BaseModel):
-    parts: Annotated[list[Part], Field(min_length=1, max_length=MOST_PARTS_AT_ONCE)]
+    parts: PartsAtOnce[Part]
 
 
 class SignedParts(BaseModel):
