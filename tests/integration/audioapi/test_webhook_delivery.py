@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -24,25 +24,8 @@ from tests.integration.audioapi.webhook_calls import (
     create,
     log,
     pauses,
-    prepared,
 )
 from tests.receiver import Receiver, receiving, status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from local.model import Stack
-
-
-@pytest.fixture
-def queue(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    return prepared(monkeypatch)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as listening:
-        yield listening
 
 
 def test_an_event_arrives_signed_and_says_when_it_happened(

@@ -15,25 +15,19 @@ from tests.integration.audioapi.webhook_calls import (
     create,
     log,
     pauses,
-    prepared,
 )
 from tests.receiver import Receiver, receiving, status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from local.model import Stack
+    from collections.abc import Callable
 
 
-@pytest.fixture
-def queue(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    return prepared(monkeypatch)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as listening:
-        yield listening
+def due(queue: Queue) -> dict[str, Any]:
+    """The message of a delivery that is to be made now."""
+    announce()
+    queue.run(most=1)
+    [(_, _, told)] = queue.waiting
+    return told
 
 
 def test_an_event_that_is_announced_twice_arrives_once(queue: Queue, receiver: Receiver) -> None:
@@ -64,9 +58,7 @@ def test_one_that_comes_while_the_first_is_under_way_waits_for_it(
     queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(receiver.url)
-    announce()
-    queue.run(most=1)
-    [(_, _, told)] = queue.waiting
+    told = due(queue)
     post = sender.post
 
     def and_meanwhile(*args: Any, **options: Any) -> sender.Outcome:
@@ -83,9 +75,7 @@ def test_of_two_that_see_it_due_at_once_one_sends(
     queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(receiver.url)
-    announce()
-    queue.run(most=1)
-    [(_, _, told)] = queue.waiting
+    told = due(queue)
     claim = store.claim
 
     def after_another(*args: Any, **options: Any) -> Any:
@@ -108,9 +98,7 @@ def test_a_failure_that_is_noted_too_late_changes_nothing(
     """A claim that ran out while its holder was held up; another copy has delivered since."""
     with receiving() as receiver:
         webhook = create(receiver.url)
-        announce()
-        queue.run(most=1)
-        [(_, _, told)] = queue.waiting
+        told = due(queue)
         post = sender.post
 
         def held_up(*_: Any, **__: Any) -> sender.Outcome:
