@@ -30,8 +30,8 @@ eventSource.addEventListener('error', (event) => {
 """  # noqa: W293 — as it is
 RECORDER = """
 const seen = [];
-const types = ["status", "final_transcript", "emotion", "cognitive", "transition", "moment",
-  "summary_update", "error", "done"];
+const types = ["status", "partial_transcript", "final_transcript", "emotion", "cognitive",
+  "transition", "moment", "summary_update", "error", "done"];
 for (const type of types)
   eventSource.addEventListener(type, (event) => {
     if (event.data === undefined) return;  // the connection's own error
