@@ -20,7 +20,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run logs test unit integration e2e demo faults bench typescript migrate check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e demo faults bench openapi typescript migrate check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ faults: $(READY)  ## Kills functions, workers and connections for two minutes un
 
 bench: $(READY)  ## Measures side by side with plain ways, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench
+
+openapi: $(READY)  ## Writes docs/openapi.json anew from the functions; check compares it
+	$(BIN)/python -m local.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 
 typescript: $(READY) $(PACKAGES)  ## Checks the TypeScript client and runs its tests; needs Node 20.19 or newer
 	cd $(TYPESCRIPT) && npm run --silent check && npm test --silent

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audioapi import __version__
 from local.template import Deployment, load, read
 
 if TYPE_CHECKING:
@@ -37,9 +38,53 @@ PROBLEM = {
     },
 }
 POWERTOOLS_OWN = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+DESCRIPTION = (
+    "Stream audio in, upload it, process it, analyse conversations, keep a library, play it back. "
+    "Every error is a problem (RFC 9457) with a `code`, a `detail` and the `request_id` that the "
+    "log has. Streaming itself goes over a WebSocket: see asyncapi.json."
+)
 CREDENTIALS = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "apiKeyInQuery": {"type": "apiKey", "in": "query", "name": "api_key"},
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+
+
+FILE = {"type": "string", "format": "binary"}
+RECORDING: dict[str, dict[str, Any]] = {
+    "multipart/form-data": {"file": FILE, "goal": {"type": "string", "maxLength": 1000}},
+    "application/json": {"upload_id": {"type": "string"}, "goal": {"type": "string"}},
+}
+# What functions read from a body by themselves, part by part, unseen by their resolver.
+BODIES: dict[str, dict[str, dict[str, Any]]] = {
+    "/analyze": RECORDING,
+    "/analyze/stream": RECORDING,
+    "/analyze/live/{session_id}/chunk": {
+        "multipart/form-data": {"chunk": FILE, "chunk_seq": {"type": "integer", "minimum": 0}}
+    },
+    "/audio-management/upload": {
+        "multipart/form-data": {
+            "file": FILE,
+            "title": {"type": "string"},
+            "description": {"type": "string"},
+            "tags": {"type": "string", "description": "separated by commas, or a JSON array"},
+            "usageType": {"type": "string", "default": "other"},
+        }
+    },
+}
+REQUIRED = ("file", "upload_id", "chunk", "chunk_seq")
+PUBLIC = ("/health",)
+FAMILIES = {
+    "/api/audio": "streaming",
+    "/memories": "memories",
+    "/process_audio_v2": "processing",
+    "/get_audio_task": "processing",
+    "/recordings": "uploads",
+    "/webhooks": "webhooks",
+    "/audio-management": "library",
+    "/analyze": "analysis",
+    "/metrics": "analysis",
+    "/health": "about the API",
 }
 
 
@@ -47,7 +92,13 @@ def document() -> dict[str, Any]:
     """OpenAPI 3.1 of every route that a function answers."""
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "Serverless audio", "version": "1"},
+        "info": {
+            "title": "Serverless audio",
+            "version": __version__,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "Where this document comes from"}],
         "security": [{name: []} for name in CREDENTIALS],
         "paths": {},
         "components": {"schemas": {"Problem": PROBLEM}, "securitySchemes": CREDENTIALS},
@@ -58,12 +109,30 @@ def document() -> dict[str, Any]:
         for path, operations in part["paths"].items():
             for operation in operations.values():
                 told(operation, summary)
+                operation["tags"] = [next(FAMILIES[it] for it in FAMILIES if path.startswith(it))]
+                if path in BODIES and "requestBody" not in operation:
+                    operation["requestBody"] = {"required": True, "content": body(path)}
+                if path in PUBLIC:
+                    operation["security"] = []
             merged["paths"].setdefault(path, {}).update(operations)
         schemas.update(part.get("components", {}).get("schemas", {}))
     for name in POWERTOOLS_OWN:
         schemas.pop(name, None)
     merged["paths"] = dict(sorted(merged["paths"].items()))
     return merged
+
+
+def body(path: str) -> dict[str, Any]:
+    return {
+        content_type: {
+            "schema": {
+                "type": "object",
+                "properties": fields,
+                "required": [name for name in fields if name in REQUIRED],
+            }
+        }
+        for content_type, fields in BODIES[path].items()
+    }
 
 
 def apart(part: dict[str, Any], known: dict[str, Any], function: str) -> dict[str, Any]:
