@@ -19,7 +19,7 @@ import pytest
 
 from audioapi import identity
 from audioapi.analysis import recorded
-from audioapi.analysis.live import store
+from audioapi.analysis.live import events, store
 from audioapi.analysis.live.models import Status
 from audioapi.analysis.models import Event, EventType
 from audioapi.clock import now_ms
@@ -146,6 +146,23 @@ def test_there_is_one_consumer_and_another_after_it_left(url: str, session_id: s
             return next_one.status == 200
 
     until(free, seconds=5)
+
+
+def test_a_consumer_that_nobody_saw_leave_loses_its_place_to_one_that_wants_it(
+    url: str, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on AWS, where the function runs on. One that is still there resumes at once."""
+    monkeypatch.setattr(store, "_SURE_MS", 0)
+    monkeypatch.setattr(events, "RENEW_SECONDS", 0.1)
+    with attached(url, session_id) as first:
+        heard = taken(first, 2)
+        with attached(url, session_id) as other:
+            assert other.status == 409
+        assert list(first) == []
+        with attached(url, session_id) as other:
+            assert other.status == 409
+        with attached(url, session_id, heard[-1].id) as again:
+            assert again.status == 200
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def attach(caller: Principal, session_id: str, last_event_id: str | None) -> Att
     if not store.attach(
         session_id, joined.lease, consumer=joined.consumer, now=now, until=now + LEASE_MS
     ):
+        store.knock(session_id, now=now)
         raise ConflictError(
             "Only one SSE consumer may be attached to a live session at a time",
             session_id=session_id,

@@ -39,6 +39,8 @@ _MOST = 999_999_999
 _GRACE_MS = 60 * 1000
 """A consumer may have lost its connection together with the last events."""
 _OPEN = {f":open{i}": status for i, status in enumerate(Status) if status.open}
+_SURE_MS = 30_000
+"""How long a consumer that has connected is taken to be there."""
 _IS_OPEN = f"#status IN ({', '.join(_OPEN)})"
 
 
@@ -267,7 +269,8 @@ def attach(session_id: str, lease: str, *, consumer: str, now: int, until: int) 
     """
     held = items.update(
         items.key(session_id, "consumer"),
-        "SET consumer = :consumer, lease_token = :lease, lease_until = :until, #ttl = :ttl",
+        "SET consumer = :consumer, lease_token = :lease, lease_until = :until, attached_at = :now,"
+        " #ttl = :ttl",
         "attribute_not_exists(pk) OR lease_until <= :now OR consumer = :consumer",
         {
             ":consumer": consumer,
@@ -278,6 +281,20 @@ def attach(session_id: str, lease: str, *, consumer: str, now: int, until: int) 
         },
     )
     return held is not None
+
+
+def knock(session_id: str, *, now: int) -> None:
+    """Somebody else wants the events: a stream that has had them for a while finds at its next
+    renewal that it is over. Its consumer, if it is still there, comes back by its id before the
+    lease ends; on AWS, nobody tells a function that its client went away.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+    """
+    items.update(
+        items.key(session_id, "consumer"),
+        "REMOVE lease_token",
+        "attached_at <= :before AND attribute_exists(lease_token)",
+        {":before": now - _SURE_MS},
+    )
 
 
 def renew(session_id: str, lease: str, *, until: int) -> bool:
