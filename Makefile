@@ -20,7 +20,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run logs test unit integration e2e demo faults bench openapi typescript migrate check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template validate build deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,14 +48,17 @@ logs: $(READY)  ## Shows what functions wrote: FN=JobsWorkerFunction, FOLLOW=1, 
 	@exec $(BIN)/python -m local logs $(FN) $(if $(FOLLOW),--follow) $(if $(SINCE),--since $(SINCE)) $(if $(FILTER),--filter "$(FILTER)")
 
 test: $(READY) $(PACKAGES)  ## Runs every test
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/browser
 	$(MAKE) typescript
 
-unit integration e2e: $(READY)  ## Runs the tests of one kind
+unit integration e2e browser: $(READY)  ## Runs the tests of one kind; browser needs Chromium or Chrome
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
 
 faults: $(READY)  ## Kills functions, workers and connections for two minutes under load: nothing is lost
 	FAULT_SECONDS=120 $(BIN)/pytest -s tests/e2e/test_faults.py
+
+live-show: $(READY)  ## Streams a conversation of MINUTES (10) live, at real time and ten times it, with drops
+	$(BIN)/python -m tests.e2e.show --minutes $(or $(MINUTES),10)
 
 bench: $(READY)  ## Measures side by side with plain ways, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench

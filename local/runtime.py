@@ -51,7 +51,7 @@ class Functions:
         logs: Logs,
         region: str,
         python: str = sys.executable,
-        concurrency: int = 10,
+        concurrency: int = 32,
         watch: bool = True,
         on_spawn: Callable[[int], None] | None = None,
     ) -> None:
