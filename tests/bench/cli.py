@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tests.bench import (
     ack_latency,
+    analysis,
     aws_calls,
     finishing,
     library,
@@ -36,6 +37,7 @@ MEASUREMENTS = {
         published,
         processing,
         library,
+        analysis,
         aws_calls,
         parallel,
     )
@@ -74,9 +76,9 @@ def parser() -> argparse.ArgumentParser:
     width = max(map(len, MEASUREMENTS))
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="Measures streaming, processing and the library on this machine. Every figure\n"
-        "is a ratio within the run or a count, so that a slow or busy machine tells the same; the\n"
-        "table and its JSON name the targets, and whether they are met.",
+        description="Measures streaming, processing, the library and analysis on this machine.\n"
+        "Every figure is a ratio within the run or a count, so that a slow or busy machine tells\n"
+        "the same; the table and its JSON name the targets, and whether they are met.",
         epilog="measurements:\n"
         + "\n".join(f"  {name:<{width}}  {each.title}" for name, each in MEASUREMENTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -66,6 +66,15 @@ def test_pages_of_a_library_are_compared_with_the_floor(tmp_path: Path) -> None:
         assert set(figure["seen"]) == {"p95, ms", "median, ms", "floor p95, ms", "floor median, ms"}
 
 
+def test_conversations_are_heard(tmp_path: Path) -> None:
+    figures = quick(tmp_path, "analysis")
+    assert figures["words wrong, of those said"]["value"] < 0.5
+    assert figures["utterances found, over sentences said"]["seen"]["sentences missed"] == 0
+    assert figures["an utterance's borders, mean error"]["met"]
+    assert figures["an utterance's mean pitch, mean error"]["met"]
+    assert figures["times real time, by processor time"]["value"] > 0
+
+
 def quick(folder: Path, name: str) -> dict[str, Any]:
     """The figures of a quick run of one measurement, by their names."""
     assert cli.main(["--quick", "--only", name, "--folder", str(folder)]) == 0

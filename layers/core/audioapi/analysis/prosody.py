@@ -39,18 +39,22 @@ _PRAAT = "praat-parselmouth"
 _FULL_SCALE = 32768.0
 _WINDOW = RATE // 20
 
-# Hz, where Praat looks for the pitch of speech, and its shortest sound: three periods.
-_LOWEST, _HIGHEST = 75.0, 500.0
+# Hz, between which a voice may be at all; then between which this one is, from its quartiles: else
+# some frames of low voices are taken for an octave or two above. Hirst: The analysis by synthesis
+# of speech melody (Journal of Speech Sciences 1, 2011).
+_LOWEST, _HIGHEST = 60.0, 600.0
+_BELOW, _ABOVE = 0.75, 1.5
 _STEP_SECONDS = 0.01
-_SHORTEST = round(3 * RATE / _LOWEST) + 1
+_PERIODS = 3  # that Praat's window has to hold
 
 _PAUSE_SECONDS = 0.25
 """Goldman-Eisler, Psycholinguistics (1968): what is shorter belongs to articulation."""
 
 
 def prosody(speech: Speech, words: Sequence[Word]) -> Prosody:
-    """Pitch in Hz over the voiced ones of frames 10 ms apart, searched from 75 to 500 Hz: their
-    mean, least, greatest, and the standard deviation of 12 log2(Hz); the voiced part of all frames.
+    """Pitch in Hz over the voiced ones of frames 10 ms apart, searched from 60 to 600 Hz, and again
+    from 0.75 of the lower quartile to 1.5 of the upper one: their mean, least, greatest, and the
+    standard deviation of 12 log2(Hz); the voiced part of all frames.
 
     Intensity is 20 log10(RMS / full scale), so a full sine has -3 dB: of the whole, and of the
     loudest 50 ms; absent in digital silence.
@@ -63,16 +67,14 @@ def prosody(speech: Speech, words: Sequence[Word]) -> Prosody:
 
 
 def _pitch(samples: NDArray[np.float64]) -> dict[str, float]:
-    if ANALYSER.name != _PRAAT or len(samples) < _SHORTEST:
+    if ANALYSER.name != _PRAAT:
         return {}
-    from parselmouth import Sound  # type: ignore[import-not-found]  # noqa: PLC0415  # optional
-
-    found = Sound(samples, RATE).to_pitch_ac(
-        time_step=_STEP_SECONDS, pitch_floor=_LOWEST, pitch_ceiling=_HIGHEST
-    )
-    frames = found.selected_array["frequency"]
+    frames = _frames(samples, _LOWEST, _HIGHEST)
+    if frames.any():
+        lower, upper = np.quantile(frames[frames > 0], (0.25, 0.75))
+        frames = _frames(samples, _BELOW * lower, _ABOVE * upper)
     voiced = frames[frames > 0]
-    ratio = {"voiced_ratio": len(voiced) / len(frames)}
+    ratio = {"voiced_ratio": len(voiced) / len(frames)} if len(frames) else {}
     if not len(voiced):
         return ratio
     return {
@@ -82,6 +84,18 @@ def _pitch(samples: NDArray[np.float64]) -> dict[str, float]:
         "pitch_hz_max": float(voiced.max()),
         "pitch_semitones_sd": float(12 * np.log2(voiced).std()),
     }
+
+
+def _frames(samples: NDArray[np.float64], lowest: float, highest: float) -> NDArray[np.float64]:
+    """Hz of each frame, 0 where it is unvoiced."""
+    from parselmouth import Sound  # type: ignore[import-not-found]  # noqa: PLC0415  # optional
+
+    if len(samples) < _PERIODS * RATE / lowest + 1:
+        return np.zeros(0)
+    pitch = Sound(samples, RATE).to_pitch_ac(
+        time_step=_STEP_SECONDS, pitch_floor=lowest, pitch_ceiling=highest
+    )
+    return np.asarray(pitch.selected_array["frequency"], np.float64)
 
 
 def _intensity(samples: NDArray[np.float64]) -> dict[str, float]:

@@ -1,0 +1,58 @@
+"""`python -m tests.bench.listening FILE`: hears a conversation's samples as if it were live, a
+tenth of a second at a time, and prints what it heard and what that took as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audioapi.analysis.hearing import Heard, Listener
+from audioapi.analysis.prosody import prosody
+from audioapi.speech.live import LivePocketSphinx
+from audioapi.speech.utterances import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BLOCK_BYTES = RATE // 10 * 2
+_RSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2): of ru_maxrss
+
+
+def main(path: Path) -> None:
+    listener = Listener(1, LivePocketSphinx())
+    began, heard, waits = time.process_time(), list[dict[str, Any]](), list[float]()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            at = time.process_time()
+            found = list(_told(listener.feed(block)))
+            waits += [time.process_time() - at] * len(found)
+            heard += found
+    heard += _told(listener.finish())
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(  # noqa: T201 - for the process that started this one
+        json.dumps(
+            {
+                "heard": heard,
+                "waits": waits,
+                "cpu": time.process_time() - began,
+                "peak_mb": used * _RSS_BYTES / 1024**2,
+            }
+        )
+    )
+
+
+def _told(found: Iterator[object]) -> Iterator[dict[str, Any]]:
+    for it in found:
+        if isinstance(it, Heard):
+            prosody(it.speech, it.words)
+            text = " ".join(word.text for word in it.words)
+            yield {"start": it.speech.start, "end": it.speech.end, "text": text}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
