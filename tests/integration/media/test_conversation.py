@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import random
-import tempfile
 import threading
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pytest
 
 from audioapi.media.conversation import SAMPLE_RATE, Limits, sound
@@ -19,29 +15,22 @@ from audioapi.media.ffmpeg import decode
 from audioapi.media.segments import whole
 from tests import audio
 from tests.corpus import HOSTILE, RECORDINGS, Case, containers
+from tests.integration.media.hostile import STRICT, leaks, named, secret_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("nothing_is_left")]
 
 OPUS = ("-c:a", "libopus")
 FRAGMENTED = ("-movflags", "empty_moov+default_base_moof", "-frag_duration", "250000")
-STRICT = Limits(
-    audio_seconds=60,
-    cpu_seconds=10,
-    stall_seconds=10,
-    memory_bytes=256 * 1024**2,
-    disk_bytes=10 * 1024**2,
-)
 FILES = [
     case
     for case in RECORDINGS
     # More channels are mixed in another way, and raw samples are no file.
     if not case.name.startswith("raw") and not case.name.endswith("six-channels")
 ]
-SECRET_SAMPLES = random.Random(1).randbytes(44100)
 
 
 class Heard:
@@ -56,23 +45,6 @@ class Heard:
     @property
     def frames(self) -> np.ndarray:
         return np.frombuffer(self.pcm, "<i2").reshape(-1, self.channels)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process, no thread, no open file, no file."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    this = psutil.Process()
-    children, files, threads = set(this.children()), this.num_fds(), set(threading.enumerate())
-    yield
-    assert set(this.children()) <= children
-    assert set(threading.enumerate()) <= threads
-    assert this.num_fds() <= files
-    assert [*tmp_path.iterdir()] == []
-
-
-def named(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=attrgetter("name"))
 
 
 @named(FILES)
@@ -215,13 +187,7 @@ def test_what_is_no_audio_is_refused_before_it_begins(file: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("private") / "secret.wav"
-    path.write_bytes(audio.wav(SECRET_SAMPLES, rate=16000, channels=1))
-    return path
-
-
-def leaks(made: bytes) -> bool:
-    return SECRET_SAMPLES[1000:1032] in made
+    return secret_recording(tmp_path_factory.mktemp("private"), rate=16000)
 
 
 @named(HOSTILE)

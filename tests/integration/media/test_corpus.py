@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import re
 import subprocess
 import sys
-import tempfile
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
-import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioapi.media import assemble
 from tests import audio
-from tests.corpus import HOSTILE, RECORDINGS, Case, containers, reference
+from tests.corpus import HOSTILE, RECORDINGS, Case, reference
 from tests.corpus.__main__ import describe
+from tests.integration.media.hostile import STRICT, leaks, named, secret_recording
 from tests.integration.media.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("nothing_is_left")]
 
 FRAME = 24_000  # what a client sends at once
-STRICT = assemble.Limits(
-    audio_seconds=60,
-    cpu_seconds=10,
-    stall_seconds=10,
-    memory_bytes=256 * 1024**2,
-    disk_bytes=10 * 1024**2,
-)
 
 
 def session(case: Case, chunks: list[bytes], limits: assemble.Limits | None = None) -> Session:
@@ -56,10 +45,6 @@ def seconds(made: Session, case: Case) -> float:
 
 def cut(parts: list[bytes], size: int) -> list[bytes]:
     return [chunk for part in parts for chunk in audio.chunks(part, size)]
-
-
-def named(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=attrgetter("name"))
 
 
 @named(RECORDINGS)
@@ -90,31 +75,7 @@ def test_a_recording_cut_anywhere_is_the_same(case: Case, data: st.DataObject) -
 
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording that nobody may hear, with a title that nobody may read."""
-    path = tmp_path_factory.mktemp("private") / "secret.wav"
-    title = containers.chunk(b"LIST", b"INFOINAM" + SECRET_TITLE)
-    path.write_bytes(audio.wav(SECRET_SAMPLES, rate=44100, channels=1) + title)
-    return path
-
-
-SECRET_SAMPLES = random.Random(1).randbytes(44100)
-SECRET_TITLE = b"the launch codes"
-
-
-def leaks(made: bytes) -> bool:
-    return SECRET_SAMPLES[1000:1032] in made or SECRET_TITLE in made
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process, no open file, no file."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    this = psutil.Process()
-    children, files = set(this.children()), this.num_fds()
-    yield
-    assert set(this.children()) <= children
-    assert this.num_fds() <= files
-    assert [*tmp_path.iterdir()] == []
+    return secret_recording(tmp_path_factory.mktemp("private"), rate=44100)
 
 
 @named([case for case in HOSTILE if case.refused])

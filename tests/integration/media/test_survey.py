@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import json
 import random
-import tempfile
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,24 +20,16 @@ from audioapi.media.survey import SAMPLE_RATE, Limits, Report, Source, estimated
 from audioapi.media.waveform import Peaks
 from tests import audio
 from tests.corpus import HOSTILE, RECORDINGS, Case, containers
+from tests.integration.media.hostile import STRICT, leaks, named, secret_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("nothing_is_left")]
 
 OPUS = ("-c:a", "libopus")
-STRICT = Limits(
-    audio_seconds=60,
-    cpu_seconds=10,
-    stall_seconds=10,
-    memory_bytes=256 * 1024**2,
-    disk_bytes=10 * 1024**2,
-)
 FILES = [case for case in RECORDINGS if not case.name.startswith("raw")]
-SECRET_SAMPLES = random.Random(1).randbytes(44100)
-SECRET_TITLE = b"the launch codes"
 
 
 class Surveyed:
@@ -52,10 +42,6 @@ class Surveyed:
         assert self.report.source
         assert self.report.loudness
         self.source, self.loudness = self.report.source, self.report.loudness
-
-
-def named(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=attrgetter("name"))
 
 
 @named(FILES)
@@ -183,27 +169,7 @@ def test_how_long_it_will_be_is_told_where_its_beginning_says_it(
 
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording that nobody may hear, with a title that nobody may read."""
-    path = tmp_path_factory.mktemp("private") / "secret.wav"
-    title = containers.chunk(b"LIST", b"INFOINAM" + SECRET_TITLE)
-    path.write_bytes(audio.wav(SECRET_SAMPLES, rate=16000, channels=1) + title)
-    return path
-
-
-def leaks(made: bytes) -> bool:
-    return SECRET_SAMPLES[1000:1032] in made or SECRET_TITLE in made
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process, no open file, no file."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    this = psutil.Process()
-    children, files = set(this.children()), this.num_fds()
-    yield
-    assert set(this.children()) <= children
-    assert this.num_fds() <= files
-    assert [*tmp_path.iterdir()] == []
+    return secret_recording(tmp_path_factory.mktemp("private"), rate=16000)
 
 
 @named(HOSTILE)
