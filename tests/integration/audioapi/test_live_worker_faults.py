@@ -34,7 +34,7 @@ TALK = audio.wav((SPEECH[: 2 * 2 * RATE] + PAUSE) * 2, rate=RATE, channels=1)
 CHUNKS = audio.chunks(TALK, len(TALK) // 3 + 1)
 _DELIVERIES = 20
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)  # a minute each, if nobody else wants the processor
 
 
 @pytest.fixture(autouse=True)
