@@ -15,7 +15,7 @@ from audioapi.media.sniff import Container
 from tests import audio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SAMPLES = audio.pcm(rate=8000, channels=2, seconds=0.05)
 WAV = audio.wav(SAMPLES, rate=8000, channels=2)
@@ -46,6 +46,29 @@ def test_what_begins_another_file_in_its_middle_is_still_this_one(size: int) -> 
         file = File(blocks_of(first + TAG + MP3 + FLAC, size))
         assert (file.kind, file.data) == (kind, first + TAG + MP3 + FLAC)
         assert file.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        (WAV, WAV_KIND),
+        (FLAC, Container.FLAC),
+        (b"\x1a\x45\xdf\xa3" + bytes(8000), Container.MATROSKA),
+        (b"OggS\x00" + bytes(8000), Container.OGG),
+    ],
+)
+def test_a_file_that_grows_is_known_by_its_first_bytes(file: bytes, kind: Container | Pcm) -> None:
+    """More of it may not come for seconds."""
+    read = 0
+
+    def growing() -> Iterator[bytes]:
+        nonlocal read
+        for byte in file:
+            read += 1
+            yield bytes([byte])
+
+    assert whole(growing(), warn=print).kind == kind
+    assert read <= 64
 
 
 @given(st.integers(1, 2000))

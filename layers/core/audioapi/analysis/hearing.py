@@ -56,7 +56,7 @@ class Listener:
     """Takes 16-bit samples at 16 kHz of one channel or two, interleaved, in blocks of any size. The
     left channel is speaker_1, the right one speaker_2. What both hear, by a correlation of more
     than 0.95 over the utterance, is the louder one's, and the left one's unless the right one is
-    louder by 3 dB; so two equal channels are one speaker.
+    louder by 3 dB; so two equal channels are one speaker. From 3 to 6 dB it is both's.
 
     Utterances come as soon as they are known to be over, the left channel's first; a Partial comes
     with each second of one. All of it depends on the sound alone, and on nothing that comes later.
@@ -139,16 +139,21 @@ class _Ear:
         self._recognition: Recognition | None = None
         self._sound = bytearray()
         self._fed = 0
+        self._due = False
         self._told = ""
 
     def follow(self) -> None:
+        """A second more is reason for a partial: of the sound, however much of it was recognised
+        at once, so that a run which catches up tells the same ones.
+        """
+        before = len(self._sound) // _PARTIAL_BYTES
         self._sound += self.detector.spoken(len(self._sound))
+        self._due = len(self._sound) // _PARTIAL_BYTES > before
 
     def recognise(self, since: float) -> Iterator[Partial]:
         """Hears what was spoken since the last time."""
-        seconds_before = self._fed // _PARTIAL_BYTES
         recognition = self._catch_up()
-        if self._fed // _PARTIAL_BYTES > seconds_before:
+        if self._due:
             text = recognition.text()
             if text not in ("", self._told):
                 self._told = text
