@@ -119,7 +119,7 @@ STATEFUL = (
 KEPT = {"ApiKeysTable", "AudioBucket", "Cluster", "StreamsTable", "WebhooksTable"}
 
 
-@pytest.mark.parametrize("path", sorted(Path().glob("*.yaml")), ids=str)
+@pytest.mark.parametrize("path", sorted(Path().glob("[!.]*.yaml")), ids=str)
 def test_whatever_holds_something_says_what_becomes_of_it(path: Path) -> None:
     for name, resource in template.read(path)["Resources"].items():
         if resource["Type"] in STATEFUL:
