@@ -20,7 +20,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template validate build deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template validate build sam-local deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ build: export CROSS_PREFIX ?= $(if $(filter-out $(HOST),$(ARCH)),$(subst arm64,a
 build: $(READY)  ## Builds functions and layers for a deployment, for ARCH, and tells their sizes
 	$(SAM) build --parallel --cached --parameter-overrides Architecture=$(ARCH)
 	$(BIN)/python -m local.sizes
+
+sam-local: $(READY)  ## Compares sam local, which needs Docker, with the local stack and with AWS's events
+	@tests/sam_local/run
 
 deploy: build  ## Deploys what was built (sam deploy --guided)
 	$(SAM) deploy --guided
