@@ -5,15 +5,14 @@ one whose audio is deleted at that moment.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from botocore.exceptions import ClientError
-from sqlalchemy import Engine, event
 
-from audioapi import objects, queues, settings, tables
+from audioapi import settings
 from audioapi.library import intake, uploads
 from tests import audio
 from tests.integration.audioapi.library_calls import call, organization, stored
@@ -27,6 +26,7 @@ from tests.integration.audioapi.library_upload_calls import (
     upload,
 )
 from tests.integration.audioapi.sessions import received
+from tests.integration.audioapi.wire import SQL, Calls, Wire, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,50 +37,18 @@ WAV = audio.wav_bytes(rate=16000, channels=1, seconds=0.2)
 WHOLE = ["original", "processed.wav", "waveform.json"]
 
 
-class DeadError(BaseException):
-    """The process is gone: nothing catches it, and nothing is called any more."""
-
-
-class BrokenError(Exception):
-    """A service is away for one call."""
-
-
 @dataclass
-class Wire:
-    """What all calls that leave the process go through; the one of number `fatal` never does."""
+class Meanwhile(Calls):
+    """Calls to AWS from number `at` on come too late: somebody else was faster."""
 
-    fatal: int | None = None
-    dies: bool = True
-    names: list[str] = field(default_factory=list)
-    dead: bool = False
+    at: int = 0
+    work: Callable[[], object] | None = None
 
-    meanwhile: Callable[[], object] | None = None
-    meanwhile_at: int = 0
-
-    def aws(self, model: Any, **_: object) -> None:
-        self.note(model.name)
-        if self.meanwhile is not None and len(self.names) >= self.meanwhile_at:
-            somebody_else, self.meanwhile = self.meanwhile, None
+    def __call__(self, name: str) -> None:
+        super().__call__(name)
+        if self.work is not None and name != SQL and self.count >= self.at:
+            somebody_else, self.work = self.work, None
             somebody_else()
-
-    def sql(self, *_: object) -> None:
-        self.note("SQL")
-
-    def note(self, name: str) -> None:
-        if self.dead:
-            raise DeadError
-        self.names.append(name)
-        if len(self.names) == self.fatal:
-            self.dead = self.dies
-            raise (DeadError if self.dies else BrokenError)(name)
-
-    def survived(self, work: Callable[[], object], *, fatal: int | None, dies: bool) -> bool:
-        """Whether `work` came to its end without the fatal call, which is counted from here."""
-        self.names, self.fatal, self.dies = [], fatal, dies
-        with suppress(DeadError, BrokenError):
-            work()
-        self.fatal, self.dead = None, False
-        return fatal is None or len(self.names) < fatal
 
 
 @pytest.fixture(autouse=True)
@@ -92,14 +60,8 @@ def acme(stack: Stack, database_secret: None, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def wire(acme: UUID) -> Iterator[Wire]:
-    wire = Wire()
-    for client in (objects.client(), tables.client(), queues.client()):
-        client.meta.events.register_first("before-call", wire.aws)
-    for name in ("before_cursor_execute", "commit"):
-        event.listen(Engine, name, wire.sql)
-    yield wire
-    for name in ("before_cursor_execute", "commit"):
-        event.remove(Engine, name, wire.sql)
+    with tapped() as wire:
+        yield wire
 
 
 @pytest.mark.parametrize("dies", [True, False], ids=["death", "failure"])
@@ -109,7 +71,7 @@ def test_whichever_call_an_upload_ends_before_nothing_is_left(
     fatal = 1
     while not wire.survived(lambda: upload(WAV), fatal=fatal, dies=dies):
         do_jobs()
-        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.names)
+        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.calls.names)
         fatal += 1
     assert fatal > 8
     assert len(stored(acme)) == 3
@@ -134,7 +96,7 @@ def test_only_its_own_folder_is_removed(acme: UUID, wire: Wire) -> None:
 
 def wire_before_the_row(wire: Wire) -> int:
     """The number of the first call behind the last object."""
-    return len(wire.names) - wire.names[::-1].index("PutObject") + 1
+    return len(wire.calls.names) - wire.calls.names[::-1].index("PutObject") + 1
 
 
 def arrived() -> str:
@@ -155,7 +117,7 @@ def test_whichever_call_a_completion_ends_before_the_audio_comes_whole_or_not_ye
         done = wire.survived(lambda: direct("complete", upload_id), fatal=fatal, dies=dies)  # noqa: B023 — called at once
         do_jobs()
         again = direct("complete", upload_id)
-        assert again.status == 200, (fatal, wire.names)
+        assert again.status == 200, (fatal, wire.calls.names)
         do_jobs()
         made = call("library_metadata", again.body["id"], key="Acme").body
         assert "processingStatus" not in made
@@ -171,7 +133,7 @@ def test_an_assembled_upload_becomes_an_audio_though_nobody_asks_again(
     """The request died as soon as S3 had put the parts together."""
     upload_id = arrived()
     wire.survived(lambda: direct("complete", upload_id), fatal=None, dies=True)
-    after = wire.names.index("CompleteMultipartUpload") + 2
+    after = wire.calls.names.index("CompleteMultipartUpload") + 2
     received("JobsQueue")
     second = arrived()
     wire.survived(lambda: direct("complete", second), fatal=after, dies=True)
@@ -203,14 +165,14 @@ def test_an_audio_that_is_deleted_while_it_is_made_leaves_nothing(acme: UUID, wi
     while deleted:
         audio_id = direct("complete", arrived()).body["id"]
         [job, *_] = received("JobsQueue")
-        wire.names, wire.meanwhile_at = [], at
-        wire.meanwhile = lambda: call("library_delete", audio_id, key="Acme")  # noqa: B023 — now
+        wire.calls = calls = Meanwhile(at=at)
+        calls.work = lambda: call("library_delete", audio_id, key="Acme")  # noqa: B023 — now
         with suppress(ClientError):
             do(job)
-        at, deleted, wire.meanwhile = at + 1, wire.meanwhile is None, None
+        at, deleted, calls.work = at + 1, calls.work is None, None
         do(job)
-        assert deleted == (rows(acme) == []), wire.names
-        assert len(stored(acme)) == (0 if deleted else 3), wire.names
+        assert deleted == (rows(acme) == []), wire.calls.names
+        assert len(stored(acme)) == (0 if deleted else 3), wire.calls.names
     assert at > 4
 
 
@@ -224,7 +186,7 @@ def test_an_audio_that_is_deleted_after_its_worker_died_leaves_nothing(
         done = wire.survived(lambda: do(job), fatal=fatal, dies=True)  # noqa: B023 — called at once
         assert call("library_delete", audio_id, key="Acme").status == 200
         do(job)
-        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.names)
+        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.calls.names)
         fatal += 1
     assert fatal > 8
 

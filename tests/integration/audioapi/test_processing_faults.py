@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
-from audioapi import database, objects, queues, settings, tables
+from audioapi import database, objects, settings
 from audioapi.processing import service, store, transcripts
 from audioapi.recordings import recording_key
 from audioapi.speech import parts
 from audioapi.speech.transcript import Word
 from tests import audio
+from tests.integration.audioapi.faults import BrokenError, DeadError
 from tests.integration.audioapi.processing_calls import bucket, do
 from tests.integration.audioapi.sessions import received, stored
+from tests.integration.audioapi.wire import Calls, Wire, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,56 +35,10 @@ _DELIVERIES = 20
 pytestmark = [pytest.mark.usefixtures("database_secret"), pytest.mark.timeout(600)]
 
 
-class DeadError(BaseException):
-    """The process is gone: nothing catches it, and nothing is called any more."""
-
-
-class BrokenError(Exception):
-    """A service is away for one call."""
-
-
-@dataclass
-class Calls:
-    """Counts the calls that leave the process; the one of number `fatal` never gets there."""
-
-    fatal: int | None = None
-    dies: bool = True
-    count: int = 0
-    dead: bool = False
-    names: list[str] = field(default_factory=list)
-
-    def __call__(self, name: str) -> None:
-        if self.dead:
-            raise DeadError
-        self.count += 1
-        self.names.append(name)
-        if self.count == self.fatal:
-            self.dead = self.dies
-            raise (DeadError if self.dies else BrokenError)(name)
-
-
-class Wire:
-    """What all clients' calls go through."""
-
-    calls: Calls = Calls()
-
-    def aws(self, model: Any, **_: object) -> None:
-        self.calls(model.name)
-
-    def sql(self, *_: object) -> None:
-        self.calls("SQL")
-
-
 @pytest.fixture
 def wire(stack: Stack, database_secret: None) -> Iterator[Wire]:
-    wire = Wire()
-    for client in (objects.client(), tables.client(), queues.client()):
-        client.meta.events.register_first("before-call", wire.aws)
-    for name in ("before_cursor_execute", "commit"):
-        event.listen(Engine, name, wire.sql)
-    yield wire
-    for name in ("before_cursor_execute", "commit"):
-        event.remove(Engine, name, wire.sql)
+    with tapped() as wire:
+        yield wire
 
 
 class Ears:
