@@ -189,7 +189,9 @@ def failure(session_id: str) -> tuple[str, str]:
 
 
 def artifact(conversation_id: str, name: str) -> bytes:
-    return objects.read(bucket(), f"artifacts/{conversation_id}/{name}")
+    kept = stored(bucket(), f"artifacts/{conversation_id}/")
+    [key] = [key for key in kept if key.endswith(f"/{name}")]
+    return objects.read(bucket(), key)
 
 
 def objects_of(session_id: str) -> list[str]:

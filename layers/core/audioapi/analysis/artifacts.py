@@ -14,12 +14,13 @@ _JSON = "application/json"
 _OUTPUTS = {"summary", "insights", "transitions", "moments", "segmentation", "agent_results"}
 
 
-def folder(conversation_id: str) -> str:
-    return f"artifacts/{conversation_id}"
+def folder(conversation_id: str, started_at: int | None = None) -> str:
+    """`started_at` tells live conversations apart: their ids are so short that some will repeat."""
+    return f"artifacts/{conversation_id}" + (f"/{started_at}" if started_at else "")
 
 
-def outputs_key(conversation_id: str) -> str:
-    return f"{folder(conversation_id)}/agent_outputs.json"
+def outputs_key(folder: str) -> str:
+    return f"{folder}/agent_outputs.json"
 
 
 def keep(analysis: Analysis) -> None:

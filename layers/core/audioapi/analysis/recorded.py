@@ -198,7 +198,7 @@ class _Work:
             warnings=warnings,
             artifact_dir=self.folder,
             upload_path=self._keep(),
-            agent_outputs_path=artifacts.outputs_key(self.conversation_id),
+            agent_outputs_path=artifacts.outputs_key(self.folder),
         )
 
 

@@ -160,7 +160,7 @@ def _keep(
 ) -> None:
     """The artifacts, of which there will be the same again if this run dies before its end."""
     session = chunks.session
-    folder = artifacts.folder(session.conversation_id)
+    folder = artifacts.folder(session.conversation_id, session.started_at)
     upload_path = f"{folder}/upload{session.suffix}"
     _keep_upload(chunks, upload_path)
     analysis = Analysis(
@@ -176,7 +176,7 @@ def _keep(
         warnings=warnings,
         artifact_dir=folder,
         upload_path=upload_path,
-        agent_outputs_path=artifacts.outputs_key(session.conversation_id),
+        agent_outputs_path=artifacts.outputs_key(folder),
     )
     artifacts.keep(analysis)
 
