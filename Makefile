@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TYPESCRIPT := clients/typescript
 PACKAGES := $(TYPESCRIPT)/node_modules/.ready
+SCANNERS := .venv-scan
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
@@ -20,7 +21,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local clients/python tests
 
-.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template validate build sam-local deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template scan audit validate build sam-local deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +81,7 @@ migrate: $(READY)  ## Brings the schema at DATABASE_URL, else the running stack'
 	  export DATABASE_URL="$$($(BIN)/python -c 'import json; print(json.load(open(".local/stack.json"))["database_url"])')"; \
 	fi; exec $(BIN)/python -m audioapi.migrations
 
-check: format lint types template  ## Checks format, lint, types and template, as CI does
+check: format lint types template scan audit  ## Checks format, lint, types, templates and dependencies, as CI does
 
 format: $(READY)
 	$(BIN)/ruff format --check .
@@ -93,6 +94,18 @@ types: $(READY)
 
 template: $(READY)
 	$(BIN)/python -m local validate
+
+# In an environment of their own, for their versions of boto3 and others are not ours.
+$(SCANNERS)/.ready: requirements-scan.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCANNERS)
+	$(BIN)/uv pip install --quiet --python $(SCANNERS)/bin/python --requirement requirements-scan.txt
+	@touch $@
+
+scan: $(SCANNERS)/.ready  ## Looks for unsafe settings in the templates
+	$(SCANNERS)/bin/checkov --config-file .checkov.yaml --file template.yaml own_database.yaml observability.yaml
+
+audit: $(SCANNERS)/.ready  ## Asks for known holes in dependencies; AUDIT=required fails where nobody answers
+	@$(BIN)/python -m tests.audit $(SCANNERS)/bin/pip-audit
 
 validate: $(READY)  ## Validates the template with SAM, and its translation with cfn-lint
 	$(SAM) validate
@@ -116,11 +129,13 @@ ffmpeg:  ## Builds the FFmpeg layer's binaries, which the local stack then uses 
 	$(MAKE) -C layers/ffmpeg
 
 # Branches for Pythons that we don't support only make noise.
-lock: $(READY)  ## Pins requirements-dev.txt anew from requirements-dev.in
-	@{ echo '# Exact versions for every Python from 3.11 to 3.14, made from requirements-dev.in by `make lock`.'; \
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in \
-	| sed -E "s/ ; python_full_version < '3.15'$$//; s/python_full_version < '3.15' and //; s/ and python_full_version < '3.15'//"; \
-	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
+lock: $(READY)  ## Pins requirements-dev.txt and requirements-scan.txt anew from their .in
+	@for kind in dev scan; do \
+	  { echo "# Exact versions for every Python from 3.11 to 3.14, made from requirements-$$kind.in by \`make lock\`."; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-$$kind.in \
+	  | sed -E "s/ ; python_full_version < '3.15'$$//; s/python_full_version < '3.15' and //; s/ and python_full_version < '3.15'//"; \
+	  } > requirements.new && mv requirements.new requirements-$$kind.txt; \
+	done
 
 clean:  ## Removes what was made: environment, builds, local state
-	rm -rf $(VENV) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench layers/ffmpeg/.build $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist
+	rm -rf $(VENV) $(SCANNERS) .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench layers/ffmpeg/.build $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist
