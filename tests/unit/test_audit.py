@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests import audit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 HOLE = {"id": "PYSEC-1", "fix_versions": ["2.0"]}
 
