@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
@@ -141,9 +142,12 @@ def start(state: Path, *options: str, project: Path | None = None) -> subprocess
 
 
 @contextmanager
-def running(state: Path, *options: str, project: Path | None = None) -> Iterator[Stack]:
-    """A stack that is up, and gone afterwards."""
-    process = start(state, *options, project=project)
+def running(
+    state: Path, *options: str, project: Path | None = None, **parameters: object
+) -> Iterator[Stack]:
+    """A stack with these parameters of its template that is up, and gone afterwards."""
+    given = [("--parameter", f"{name}={value}") for name, value in parameters.items()]
+    process = start(state, *options, *chain.from_iterable(given), project=project)
     try:
         yield ready(process, state)
     finally:

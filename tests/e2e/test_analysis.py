@@ -50,9 +50,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose dead workers are missed soon, and which writes nothing down: it has to hear
     twenty conversations at once.
     """
-    parameters = ("Transcriber=none", "LiveWorkerTimeoutSeconds=10", "JobAttempts=50")
-    options = [word for item in parameters for word in ("--parameter", item)]
-    with running(tmp_path_factory.mktemp("quick"), *options) as up:
+    with running(
+        tmp_path_factory.mktemp("quick"),
+        Transcriber="none",
+        LiveWorkerTimeoutSeconds=10,
+        JobAttempts=50,
+    ) as up:
         yield up
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import boto3
 import psutil
 import pytest
 
@@ -26,21 +25,13 @@ AUDIO = pcm(rate=16000, channels=1, seconds=1.0) * 300
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose lost jobs come back after seconds."""
-    soon = ("JobTimeoutSeconds=5", "JobVisibilityTimeoutSeconds=5", "CloseSettleSeconds=0")
-    options = [word for parameter in soon for word in ("--parameter", parameter)]
-    with running(tmp_path_factory.mktemp("crashes"), *options) as up:
+    with running(
+        tmp_path_factory.mktemp("crashes"),
+        JobTimeoutSeconds=5,
+        JobVisibilityTimeoutSeconds=5,
+        CloseSettleSeconds=0,
+    ) as up:
         yield up
-
-
-@pytest.fixture
-def s3(stack: Stack) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
 
 
 def half_done(stack: Stack) -> list[psutil.Process]:

@@ -276,17 +276,14 @@ def found(stack: Stack, one: Recording, until: float) -> tuple[list[int], dict[s
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
-    parameters = {
-        "JobTimeoutSeconds": 5,
-        "JobVisibilityTimeoutSeconds": 5,
-        "JobAttempts": 1000,
-        "CloseSettleSeconds": 0,
-        "MaxConcurrentSessions": 10_000,
-    }
-    options = [
-        word for item in parameters.items() for word in ("--parameter", "{}={}".format(*item))
-    ]
-    with running(tmp_path_factory.mktemp("faults"), *options) as up:
+    with running(
+        tmp_path_factory.mktemp("faults"),
+        JobTimeoutSeconds=5,
+        JobVisibilityTimeoutSeconds=5,
+        JobAttempts=1000,
+        CloseSettleSeconds=0,
+        MaxConcurrentSessions=10_000,
+    ) as up:
         yield up
 
 

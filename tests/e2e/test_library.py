@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import boto3
 import psutil
 import psycopg2
 import pytest
@@ -53,21 +52,13 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
-    soon = ("JobTimeoutSeconds=15", "JobVisibilityTimeoutSeconds=15", "JobAttempts=1000")
-    options = [word for parameter in soon for word in ("--parameter", parameter)]
-    with running(tmp_path_factory.mktemp("library"), *options) as up:
+    with running(
+        tmp_path_factory.mktemp("library"),
+        JobTimeoutSeconds=15,
+        JobVisibilityTimeoutSeconds=15,
+        JobAttempts=1000,
+    ) as up:
         yield up
-
-
-@pytest.fixture(scope="module")
-def s3(stack: Stack) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
 
 
 def ask(stack: Stack, method: str, path: str, body: object = None, **headers: str) -> Answer:

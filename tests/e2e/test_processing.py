@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request
 
-import boto3
 import psutil
 import psycopg2
 import pytest
@@ -41,28 +40,14 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
-    parameters = {
-        "JobTimeoutSeconds": 15,
-        "JobVisibilityTimeoutSeconds": 15,
-        "JobAttempts": 1000,
-        "CloseSettleSeconds": 0,
-    }
-    options = [
-        word for item in parameters.items() for word in ("--parameter", "{}={}".format(*item))
-    ]
-    with running(tmp_path_factory.mktemp("processing"), *options) as up:
+    with running(
+        tmp_path_factory.mktemp("processing"),
+        JobTimeoutSeconds=15,
+        JobVisibilityTimeoutSeconds=15,
+        JobAttempts=1000,
+        CloseSettleSeconds=0,
+    ) as up:
         yield up
-
-
-@pytest.fixture(scope="module")
-def s3(stack: Stack) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
 
 
 def process(stack: Stack, s3: S3Client, file_id: str, data: bytes) -> str:
