@@ -141,7 +141,7 @@ class HeldToPolicies:
 
         body = self._app(environ, keep)
         [head] = heads
-        if head[0].startswith("404") and is_s3(environ):
+        if head[0].startswith("404") and is_read(environ):
             bucket, key = place(environ)
             if not self._permissions.allow(caller, listing(bucket, key)):
                 return refuse(f"{caller} may not list {key}", environ, start_response)
@@ -166,6 +166,10 @@ def calls(environ: WSGIEnvironment) -> Iterator[Call]:
 def is_s3(environ: WSGIEnvironment) -> bool:
     """The other services are asked in JSON, the operation in a header."""
     return "HTTP_X_AMZ_TARGET" not in environ
+
+
+def is_read(environ: WSGIEnvironment) -> bool:
+    return is_s3(environ) and [call.action for call in s3_calls(environ)] == ["s3:GetObject"]
 
 
 def dynamodb_calls(operation: str, asked: Mapping[str, Any]) -> Iterator[Call]:

@@ -216,6 +216,13 @@ def test_a_missing_object_is_missed_only_by_who_may_list_it(tmp_path: Path) -> N
     assert missing([READ, LIST]) == "404 Not Found"
 
 
+def test_a_missing_upload_is_missed_by_everybody(tmp_path: Path) -> None:
+    request = of_s3("DELETE", "/audio/a/b", "uploadId=1", **signed("Worker"))
+    policy: Statement = {**READ, "Action": "s3:AbortMultipartUpload"}
+
+    assert answer(request, [policy], tmp_path, "404 Not Found")[0] == "404 Not Found"
+
+
 def test_a_functions_policy_is_its_roles_with_the_references_resolved(tmp_path: Path) -> None:
     stack = with_properties(
         tmp_path,
