@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,7 +50,9 @@ def main() -> None:
     }
     for line in sys.stdin:
         order = json.loads(line)
-        print(json.dumps(orders[order.pop("do")](jobs, **order)), flush=True)  # noqa: T201
+        with redirect_stdout(None):  # where functions write their metrics
+            result = orders[order.pop("do")](jobs, **order)
+        print(json.dumps(result), flush=True)  # noqa: T201
 
 
 def fill(jobs: Any, session_id: str, pcm: str, sample_rate: int) -> dict[str, Any]:
