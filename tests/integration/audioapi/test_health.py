@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import audioapi
-from audioapi import health
+from audioapi import health, settings
 from tests.integration.audioapi.functions import loaded
 from tests.unit.audioapi.context import Context
 
@@ -48,11 +48,11 @@ def test_what_is_gone_is_named_and_nothing_else_is_told(
     stack: Stack, database_secret: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOBS_QUEUE_URL", "http://127.0.0.1:9/123456789012/secret-name")
-    health.settings.health.cache_clear()
+    settings.health.cache_clear()
     try:
         status, body = asked()
     finally:
-        health.settings.health.cache_clear()
+        settings.health.cache_clear()
     assert status == 503
     assert body["status"] == "unhealthy"
     assert body["checks"] == {"database": "ok", "queue": "failed", "storage": "ok"}
