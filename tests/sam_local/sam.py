@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 SAM = str(Path(sys.executable).parent / "sam")
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 START_SECONDS = 60
-STOP_SECONDS = 60
+STOP_SECONDS = 120
 """Containers are asked to end one after the other."""
 
 
@@ -76,7 +75,8 @@ def serving(template: Path, log: Path, *options: str) -> Iterator[str]:
         _await(process, int(port), log)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not Ctrl-C's signal: it is ignored by what a shell started in the background.
+        process.terminate()
         process.wait(STOP_SECONDS)
 
 
