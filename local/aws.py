@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from moto.sqs.models import Queue
 
     from local.guard import Guard
-    from local.permissions import Permissions
+    from local.permissions import Policies
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -70,14 +70,11 @@ class Aws:
             raise AwsError(f"The AWS services do not start: see {self._log}")
         self.url = f"http://127.0.0.1:{port}"
 
-    def hold(self, policies: Mapping[str, Sequence[Mapping[str, Any]]], needed: Path) -> None:
-        """From now on a function may do what its policy allows, whose statements `policies` has by
-        its name. What of it is used goes to `needed`, a JSON array a line.
-        """
+    def hold(self, policies: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """From now on a function may do what the statements by its name allow."""
         assert self._process is not None  # noqa: S101 - tells mypy that it was started
-        needed.unlink(missing_ok=True)
         said, heard = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
-        said.write(json.dumps({"policies": policies, "needed": str(needed)}) + "\n")
+        said.write(json.dumps(policies) + "\n")
         said.flush()
         heard.readline()
 
@@ -160,16 +157,16 @@ def serve() -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    from local.permissions import HeldToPolicies, Permissions  # noqa: PLC0415 - it needs this module
+    from local.permissions import HeldToPolicies, Policies  # noqa: PLC0415 - it needs this module
 
     allow_many_files()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    permissions = Permissions()
+    policies = Policies()
     moto = cast("Any", DomainDispatcherApplication(create_backend_app))
-    turns = OneAtATime(HeldToPolicies(moto, permissions))
+    turns = OneAtATime(HeldToPolicies(moto, policies))
     wait_aside(turns)
     server = make_server("127.0.0.1", 0, turns, threaded=True, request_handler=MotoRequestHandler)
-    threading.Thread(target=obey_stdin, args=(permissions,), daemon=True).start()
+    threading.Thread(target=obey_stdin, args=(policies,), daemon=True).start()
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
     server.serve_forever()
@@ -181,9 +178,9 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def obey_stdin(permissions: Permissions) -> None:
+def obey_stdin(policies: Policies) -> None:
     for line in sys.stdin:
-        permissions.enforce(**json.loads(line))
+        policies.enforce(json.loads(line))
         sys.stdout.write("in force\n")
         sys.stdout.flush()
     os._exit(0)  # whoever asks at this moment has no use for the answer

@@ -2,8 +2,7 @@
 
 A function's processes have its logical id as their access key, here only. Everybody else, the
 runner and the tests, may do anything. What AWS refuses for want of a grant is refused here too, so
-a policy that lacks one fails a test; and which grants were ever needed is kept, for one that has
-too many.
+a policy that lacks one fails a test.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -11,10 +10,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree as ET
@@ -28,9 +25,6 @@ if TYPE_CHECKING:
 
 Statement = dict[str, Any]
 """Of a policy, as IAM has it, its references resolved."""
-
-Grant = tuple[str, str, str]
-"""A function, an action and a resource, the last two as its policy writes them."""
 
 SIGNER = re.compile(r"Credential=([^/,]+)/")
 TRANSACTION_ACTIONS = {
@@ -51,34 +45,34 @@ class Call:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-class Permissions:
-    """Functions' policies by their names, and which grants of theirs were ever used."""
+class Policies:
+    """Functions' policies by their names; once in force, for good."""
 
     def __init__(self) -> None:
-        self.policies: Mapping[str, list[Statement]] = {}
-        self._needed = Path(os.devnull)
-        self._told: set[Grant] = set()
+        self._of: Mapping[str, list[Statement]] = {}
 
-    def enforce(self, policies: Mapping[str, list[Statement]], needed: str) -> None:
-        self.policies, self._needed = policies, Path(needed)
+    def enforce(self, policies: Mapping[str, list[Statement]]) -> None:
+        self._of = policies
+
+    def bind(self, caller: str) -> bool:
+        return caller in self._of
 
     def allow(self, caller: str, call: Call) -> bool:
-        granted = {(caller, *grant) for grant in grants(self.policies[caller], call)}
-        for grant in granted - self._told:
-            with self._needed.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(grant) + "\n")
-        self._told |= granted
-        return bool(granted)
+        return allows(self._of[caller], call)
 
 
-def grants(policy: Iterable[Statement], call: Call) -> Iterator[tuple[str, str]]:
-    """The pairs of action and resource, as the policy writes them, that allow a call."""
-    for statement in policy:
-        conditions = statement.get("Condition", {}).items()
-        if all(holds(operator, tests, call.context) for operator, tests in conditions):
-            for action, resource in pairs(statement):
-                if action == call.action and matches(resource, call.resource):
-                    yield action, resource
+def allows(policy: Iterable[Statement], call: Call) -> bool:
+    return any(
+        action == call.action and matches(resource, call.resource)
+        for statement in policy
+        if all(holds(*test, call.context) for test in conditions(statement))
+        for action, resource in pairs(statement)
+    )
+
+
+def conditions(statement: Statement) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each operator with what it is to hold for."""
+    return list(statement.get("Condition", {}).items())
 
 
 def pairs(statement: Statement) -> Iterator[tuple[str, str]]:
@@ -112,16 +106,16 @@ def holds(operator: str, tests: Mapping[str, Any], context: Mapping[str, str]) -
 class HeldToPolicies:
     """WSGI: refuses, as the service would, what the signer's policy doesn't allow."""
 
-    def __init__(self, app: WSGIApplication, permissions: Permissions) -> None:
+    def __init__(self, app: WSGIApplication, policies: Policies) -> None:
         self._app = app
-        self._permissions = permissions
+        self._policies = policies
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         caller = signer(environ)
-        if caller not in self._permissions.policies:
+        if not self._policies.bind(caller):
             return self._app(environ, start_response)
         for call in calls(environ):
-            if not self._permissions.allow(caller, call):
+            if not self._policies.allow(caller, call):
                 return refuse(
                     f"{caller} may not {call.action} {call.resource}", environ, start_response
                 )
@@ -143,7 +137,7 @@ class HeldToPolicies:
         [head] = heads
         if head[0].startswith("404") and is_read(environ):
             bucket, key = place(environ)
-            if not self._permissions.allow(caller, listing(bucket, key)):
+            if not self._policies.allow(caller, listing(bucket, key)):
                 return refuse(f"{caller} may not list {key}", environ, start_response)
         start_response(*head)
         return body

@@ -111,8 +111,7 @@ class LocalStack:
         await asyncio.to_thread(provision, stack.resources.values(), clients)
         clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
         await asyncio.to_thread(seed, stack, environment(aws.url))
-        policies = {name: function.policy for name, function in stack.functions.items()}
-        aws.hold(policies, self._state.folder / "grants-used")
+        aws.hold({name: function.policy for name, function in stack.functions.items()})
         await self._start_functions(up, stack, guard, aws.url)
         # Before the functions end, connections do, whose $disconnect is theirs.
         up.push_async_callback(door.aclose)

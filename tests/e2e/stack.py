@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,17 +10,16 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
-from uuid import uuid4
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.client import HTTPResponse
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -153,14 +150,6 @@ def running(
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(STOP_SECONDS) in (0, 130), (state / "console.log").read_text()
-        keep_grants_used(state)
-
-
-def keep_grants_used(state: Path) -> None:
-    """For `tests.grants`, where `make test` wants them together."""
-    used = state / "grants-used"
-    if (folder := os.environ.get("GRANTS_USED")) and used.exists():
-        shutil.copy(used, Path(folder) / str(uuid4()))
 
 
 def ready(process: subprocess.Popen[bytes], state: Path) -> Stack:
