@@ -101,7 +101,8 @@ def opened(  # noqa: PLR0913 - as above
 
 def to_stdout(pcm: Pcm) -> tuple[str, ...]:
     """The arguments that make an output of such samples."""
-    return *_format(pcm), "pipe:1"
+    # Else each frame is written alone, and wakes whoever reads.
+    return "-flush_packets", "0", *_format(pcm), "pipe:1"
 
 
 @contextlib.contextmanager
