@@ -5,7 +5,6 @@ tenth of a second at a time, and prints what it heard and what that took as JSON
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -15,12 +14,12 @@ from audioapi.analysis.hearing import Heard, Listener
 from audioapi.analysis.prosody import prosody
 from audioapi.speech.live import LivePocketSphinx
 from audioapi.speech.utterances import RATE
+from tests.bench.timing import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLOCK_BYTES = RATE // 10 * 2
-_RSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2): of ru_maxrss
 
 
 def main(path: Path) -> None:
@@ -33,14 +32,13 @@ def main(path: Path) -> None:
             waits += [time.process_time() - at] * len(found)
             heard += found
     heard += _told(listener.finish())
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(  # noqa: T201 - for the process that started this one
         json.dumps(
             {
                 "heard": heard,
                 "waits": waits,
                 "cpu": time.process_time() - began,
-                "peak_mb": used * _RSS_BYTES / 1024**2,
+                "peak_mb": peak_mb(),
             }
         )
     )

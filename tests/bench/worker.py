@@ -7,8 +7,6 @@ folder if one is named. Orders come and results go as lines of JSON.
 from __future__ import annotations
 
 import json
-import os
-import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
@@ -22,10 +20,9 @@ from audioapi.processing import service as processing
 from audioapi.processing import store as tasks
 from audioapi.streaming import chunks, store
 from audioapi.streaming.models import Session
-from local.processes import peak_memory
 from tests.bench import functions
 from tests.bench.directory import DirectoryS3
-from tests.bench.timing import cost, timed
+from tests.bench.timing import cost, peak_mb, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +93,7 @@ def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
         "status": finished.status,
         "error": finished.error,
         "duration_seconds": finished.duration_seconds,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
 
 
@@ -106,7 +103,7 @@ def process(jobs: Any, file_name: str) -> dict[str, Any]:
         CALLER, CALLER.user_id, file_id=None, extension="mp3", file_name=file_name
     ).task_id
     taken = cost(lambda: jobs["process_recording"](task_id))
-    return {**taken._asdict(), "peak_mb": _peak_mb(), **_told(task_id)}
+    return {**taken._asdict(), "peak_mb": peak_mb(), **_told(task_id)}
 
 
 def transcribe(jobs: Any, task_id: str) -> dict[str, Any]:
@@ -150,12 +147,6 @@ def _kept(session_id: str) -> Session:
     found = store.session(session_id)
     assert found
     return found
-
-
-def _peak_mb() -> int:
-    """Where the system tells no more, what it tells every process of itself: on macOS, in bytes."""
-    known = peak_memory(os.getpid())
-    return known or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
 
 
 if __name__ == "__main__":
