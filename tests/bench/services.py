@@ -37,12 +37,16 @@ def provisioned(folder: Path) -> Iterator[dict[str, str]]:
             deployment = template.Deployment("http://127.0.0.1:1", aws.url)  # nobody is connected
             stack = template.load(TEMPLATE, _PARAMETERS, deployment)
             provision.provision(stack.resources.values(), clients.connect(aws.url))
+            # A web server's would have the processes taken for web servers.
+            lambdas = [it for it in stack.functions.values() if not it.is_web_server]
             yield {
                 **{name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ},
                 **credentials(aws.url),
-                **{k: v for f in stack.functions.values() for k, v in f.environment.items()},
+                **{k: v for f in lambdas for k, v in f.environment.items()},
                 "FFMPEG_PATH": str(ffmpeg.find()),
-                "POWERTOOLS_LOG_LEVEL": "CRITICAL",  # standard output is for results
+                # Standard output is for results.
+                "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+                "POWERTOOLS_METRICS_DISABLED": "true",
                 "PYTHONPATH": os.pathsep.join([str(ROOT / "layers" / "core"), str(ROOT)]),
             }
         finally:

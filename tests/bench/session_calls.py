@@ -72,6 +72,8 @@ class Session:
                     "receiptHandle": message["ReceiptHandle"],
                     "body": message["Body"],
                     "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(now_ms())},
+                    "messageAttributes": {},
+                    "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs",
                 }
                 failures = self._jobs({"Records": [record]}, Context())
                 assert not failures["batchItemFailures"]
