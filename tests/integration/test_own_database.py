@@ -63,7 +63,7 @@ def test_every_parameter_and_output_is_described_and_the_parameters_documented()
         assert parameter["Description"], name
         assert "Default" in parameter, name
         assert f"`{name}`" in documented, name
-    assert set(SOURCE["Outputs"]) == {"SecretArn", "SubnetIds", "SecurityGroupId"}
+    assert set(SOURCE["Outputs"]) == {"Cluster", "SecretArn", "SubnetIds", "SecurityGroupId"}
     assert all(output["Description"] for output in SOURCE["Outputs"].values())
 
 

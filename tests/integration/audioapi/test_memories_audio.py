@@ -123,7 +123,7 @@ def test_a_missing_object_is_a_403_to_whoever_may_not_list(
     recorded = recording(owner)
     remember(recorded)
     for said, status in ((403, 404), (404, 404), (503, 500)):
-        response: Any = {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": said}}
+        response: Any = {"Error": {"Code": str(said)}, "ResponseMetadata": {"HTTPStatusCode": said}}
         failing = fail_with(ClientError(response, "HeadObject"))
         monkeypatch.setattr(objects.client(), "head_object", failing)
         assert ask(recorded.session_id).status == status
