@@ -257,8 +257,8 @@ class Dropping:
         return getattr(self._s3, name)
 
     def get_object(self, **request: Any) -> Any:
-        data = self._s3.get_object(**request)["Body"].read()
-        return {"Body": Body(self, data, self._every)}
+        found = self._s3.get_object(**request)
+        return {**found, "Body": Body(self, found["Body"].read(), self._every)}
 
 
 @dataclass

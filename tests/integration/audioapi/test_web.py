@@ -68,7 +68,7 @@ def test_a_problem_is_told_as_behind_the_http_api(url: str) -> None:
             "code": "FORBIDDEN",
             "error": "Not yours",
             "request_id": "the-gateways",
-            "user_id": "somebody",
+            "userId": "somebody",
             "statusCode": 403,
             "message": "Not yours",
         }
@@ -85,7 +85,7 @@ def test_another_method_is_a_problem_that_names_the_right_one(url: str, method: 
     with opened(f"{url}/echo", method) as answer:
         body = answer.body
         assert (answer.status, body["code"]) == (405, "METHOD_NOT_ALLOWED")
-        assert (answer.headers["allow"], body["valid_values"]) == ("POST", ["POST"])
+        assert (answer.headers["allow"], body["validValues"]) == ("POST", ["POST"])
 
 
 def test_a_head_does_not_do_the_work_of_a_get(url: str) -> None:
