@@ -13,7 +13,7 @@ from audioapi import settings
 from audioapi.analysis import artifacts, logs, metrics, telling, written
 from audioapi.analysis.conversation import Conversation
 from audioapi.analysis.ears import RecogniserError
-from audioapi.analysis.models import Analysis, EventType, Phase
+from audioapi.analysis.models import EventType, Phase
 from audioapi.media import conversation as media
 from audioapi.media.errors import MediaError
 from audioapi.media.survey import estimated_seconds
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from audioapi.analysis.intake import Source
-    from audioapi.analysis.models import Conclusion, Event
+    from audioapi.analysis.models import Analysis, Event
     from audioapi.identity import Principal
     from audioapi.media.conversation import Sound
     from audioapi.speech.recogniser import Recogniser
@@ -123,8 +123,13 @@ class _Work:
                 yield from self._hear(conversation, blocks)
         conclusion = conversation.conclude()
         yield telling.summary(conclusion)
-        self.analysis = self._result(conversation, conclusion, sound.warnings)
-        artifacts.keep(self.analysis)
+        self.analysis = artifacts.keep(
+            conversation,
+            conclusion,
+            warnings=sound.warnings,
+            folder=self.folder,
+            upload_path=self._keep(),
+        )
         yield telling.status(Phase.COMPLETED, progress=1.0)
         yield telling.done(self.conversation_id)
 
@@ -181,25 +186,6 @@ class _Work:
         if self._upload_path is None:
             self._upload_path = self.source.keep(self.folder)
         return self._upload_path
-
-    def _result(
-        self, conversation: Conversation, conclusion: Conclusion, warnings: list[str]
-    ) -> Analysis:
-        return Analysis(
-            conversation_id=self.conversation_id,
-            utterances=len(conversation.timeline),
-            timeline=conversation.timeline,
-            summary=conclusion.summary,
-            insights=conclusion.insights,
-            transitions=conversation.transitions,
-            moments=conversation.moments,
-            segmentation=conclusion.segmentation,
-            agent_results=conversation.agents.results(),
-            warnings=warnings,
-            artifact_dir=self.folder,
-            upload_path=self._keep(),
-            agent_outputs_path=artifacts.outputs_key(self.folder),
-        )
 
 
 def _failure(problem: AudioApiError, conversation_id: str) -> Generator[Event, None, None]:

@@ -17,7 +17,6 @@ from audioapi.analysis.live import service, store
 from audioapi.analysis.live.chunks import Chunks, IdleError, OutOfTimeError
 from audioapi.analysis.live.models import Status
 from audioapi.analysis.live.teller import Teller
-from audioapi.analysis.models import Analysis
 from audioapi.media import conversation as media
 from audioapi.media.errors import MediaError
 from audioapi.media.pieces import pieces
@@ -163,22 +162,9 @@ def _keep(
     folder = artifacts.folder(session.conversation_id, session.started_at)
     upload_path = f"{folder}/upload{session.suffix}"
     _keep_upload(chunks, upload_path)
-    analysis = Analysis(
-        conversation_id=session.conversation_id,
-        utterances=len(conversation.timeline),
-        timeline=conversation.timeline,
-        summary=conclusion.summary,
-        insights=conclusion.insights,
-        transitions=conversation.transitions,
-        moments=conversation.moments,
-        segmentation=conclusion.segmentation,
-        agent_results=conversation.agents.results(),
-        warnings=warnings,
-        artifact_dir=folder,
-        upload_path=upload_path,
-        agent_outputs_path=artifacts.outputs_key(folder),
+    artifacts.keep(
+        conversation, conclusion, warnings=warnings, folder=folder, upload_path=upload_path
     )
-    artifacts.keep(analysis)
 
 
 def _keep_upload(chunks: Chunks, key: str) -> None:
