@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from audioapi import objects, settings
+from audioapi import objects, settings, worker
 from audioapi.analysis import artifacts, logs
 from audioapi.analysis.conversation import Conversation, RecogniserError
 from audioapi.analysis.live import service, store
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 _MARGIN_SECONDS = 10
 _PART_BYTES = 8 * 1024 * 1024
-_MB = 1024 * 1024
-_KEPT_FREE_MB = 32
 _BYTES = "application/octet-stream"
 
 
@@ -114,8 +112,9 @@ def _hear_out(chunks: Chunks, teller: Teller) -> None:
 
 
 def _heard(chunks: Chunks, teller: Teller) -> tuple[Conversation, list[str]]:
+    limits = media.Limits(disk_bytes=worker.disk_bytes())
     try:
-        with media.sound(chunks, limits=_limits()) as sound:
+        with media.sound(chunks, limits=limits) as sound:
             conversation = _conversation(chunks.session, sound.channels)
             teller.begin()
             for block in sound.blocks:
@@ -147,11 +146,6 @@ def _tell_turns(
     for turn in turns:
         teller.tell(turn, conversation.agents)
         chunks.check_time()
-
-
-def _limits() -> media.Limits:
-    disk_mb = settings.worker().worker_storage_mb - _KEPT_FREE_MB
-    return media.Limits(disk_bytes=disk_mb * _MB)
 
 
 def _keep(
