@@ -123,6 +123,12 @@ class FileTooLargeError(AudioApiError):
             max_file_size_mb=limit_mb,
         )
 
+    @classmethod
+    def check(cls, size: int, limit_mb: int, *, field: str) -> None:
+        """Raises it for more bytes than that."""
+        if size > limit_mb * 1024 * 1024:
+            raise cls(limit_mb, field=field)
+
 
 class UnsupportedMediaError(AudioApiError):
     """Bytes that no decoder takes for audio, whatever the name or content type says."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 _BLOCK_BYTES = 1024 * 1024
-_MB = 1024 * 1024
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 
 
@@ -129,8 +128,7 @@ def _checked(model: type[W], given: Any) -> W:
 
 def _fitting(source: Source) -> Source:
     limit_mb = settings.analysis().max_file_size_mb
-    if source.size > limit_mb * _MB:
-        raise FileTooLargeError(limit_mb, field=source.field)
+    FileTooLargeError.check(source.size, limit_mb, field=source.field)
     if source.size == 0:
         raise InvalidRequestError(f"{source.field}: it is empty", field=source.field)
     return source

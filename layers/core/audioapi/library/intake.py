@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 LOOKED_AFTER_SECONDS = 60
 """Longer than the functions that expect a row may take, which is 29 s."""
-_MB = 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 _LONGEST_NAME = 255
 _JSON_TAGS = TypeAdapter(list[str])
 
@@ -183,9 +183,8 @@ def not_tidied(organization_id: str, audio_id: str) -> None:
 
 
 def _checked(form: Form) -> FormFile:
-    file, limit = form.file("file"), settings.library().max_file_size_mb
-    if file.size > limit * _MB:
-        raise FileTooLargeError(limit, field="file")
+    file = form.file("file")
+    FileTooLargeError.check(file.size, settings.library().max_file_size_mb, field="file")
     if file.size == 0:
         raise InvalidRequestError("file: it is empty", field="file")
     return file
@@ -203,4 +202,4 @@ def _normalised(file: FormFile, made: BufferedRandom) -> Normalised:
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
-    return iter(lambda: file.read(_MB), b"")
+    return iter(lambda: file.read(_BLOCK_BYTES), b"")

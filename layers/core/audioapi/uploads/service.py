@@ -32,7 +32,6 @@ LIFETIME_SECONDS = 24 * 3600
 """After a day the bucket's lifecycle removes what was not completed."""
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _MISSING_SHOWN = 100
-_MB = 1024 * 1024
 
 
 def begin(caller: Principal, file: File) -> Upload:
@@ -41,9 +40,7 @@ def begin(caller: Principal, file: File) -> Upload:
     Raises FileTooLargeError, and ConflictError if there is something at the file's key. A crash
     between the two writes leaves a multipart upload without parts, which the lifecycle removes.
     """
-    limit_mb = settings.uploads().max_file_size_mb
-    if file.size > limit_mb * _MB:
-        raise FileTooLargeError(limit_mb, field="file_size")
+    FileTooLargeError.check(file.size, settings.uploads().max_file_size_mb, field="file_size")
     if parts.is_taken(file.key):
         raise _taken()
     upload_id = secrets.token_hex(16)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _SESSION_ID = re.compile(r"live_[0-9a-f]{8}")
 _CHUNK_SEQ = re.compile(r"[0-9]{1,9}")
-_MB = 1024 * 1024
 OPENING = [
     Event(EventType.STATUS, {"phase": phase, "progress": 0.0})
     for phase in (Phase.STARTING, Phase.WAITING_MEDIA)
@@ -155,8 +154,7 @@ def _take(caller: Principal, found: LiveSession, seq: int, data: bytes) -> LiveS
     if not _awaits(found, seq, digest):
         return found
     limit_mb = settings.analysis().max_file_size_mb
-    if found.received_bytes + len(data) > limit_mb * _MB:
-        raise FileTooLargeError(limit_mb, field="chunk")
+    FileTooLargeError.check(found.received_bytes + len(data), limit_mb, field="chunk")
     objects.put(
         settings.analysis().audio_bucket,
         found.chunk_key(seq, digest),
