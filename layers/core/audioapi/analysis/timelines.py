@@ -22,8 +22,8 @@ class Line(BaseModel):
 
     utterance_id: Annotated[str, Field(min_length=1, max_length=64)]
     speaker: Annotated[str, Field(max_length=64)]
-    t_start: Annotated[Seconds, Field(allow_inf_nan=False)]
-    t_end: Annotated[Seconds, Field(allow_inf_nan=False)]
+    t_start: Seconds
+    t_end: Seconds
     text: Annotated[str, Field(max_length=10_000)]
 
 

@@ -17,9 +17,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from audioapi.analysis import telling
 from audioapi.analysis.live import service, store
 from audioapi.analysis.live.models import NumberedEvent, Status
-from audioapi.analysis.models import Event, EventType
+from audioapi.analysis.models import EventType
 from audioapi.clock import now_ms
 from audioapi.problems import (
     ConflictError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from audioapi.analysis.live.models import LiveSession
+    from audioapi.analysis.models import Event
     from audioapi.identity import Principal
 
 LEASE_MS = 10_000
@@ -178,9 +180,8 @@ def _has_expired(session_id: str) -> bool:
 
 def _expiry(session: LiveSession, after: int) -> list[NumberedEvent]:
     service.log(session, "live session expired")
-    failure = {"code": StreamFailureError.code, "message": "Live session expired"}
-    done = {"conversation_id": session.conversation_id}
-    told = (Event(EventType.ERROR, failure), Event(EventType.DONE, done))
+    failure = telling.failure(StreamFailureError("Live session expired"))
+    told = (failure, telling.done(session.conversation_id))
     return [NumberedEvent(after + n, event, now_ms()) for n, event in enumerate(told, start=1)]
 
 
