@@ -80,7 +80,7 @@ class _Recognition:
     def feed(self, pcm: bytes) -> None:
         self._sound += pcm
         if self._decoder is None and len(self._sound) >= _FIRST_BYTES:
-            self._decoder = self._idle.pop() if self._idle else _decoder()
+            self._decoder = self._free_decoder()
             _prime(self._decoder, bytes(self._sound[:_FIRST_BYTES]))
         while self._decoder is not None and len(self._sound) - self._decoded >= _STEP_BYTES:
             self._decode(_STEP_BYTES)
@@ -93,7 +93,7 @@ class _Recognition:
         self.feed(speech.pcm[len(self._sound) :])
         decoder = self._decoder
         if decoder is None:
-            decoder = self._idle.pop() if self._idle else _decoder()
+            decoder = self._free_decoder()
             _start(decoder)
             decoder.process_raw(bytes(self._sound), full_utt=True)
         elif rest := len(self._sound) - self._decoded:
@@ -102,6 +102,9 @@ class _Recognition:
         found = words_of(decoder.seg() or (), speech)
         self._idle.append(decoder)
         return found
+
+    def _free_decoder(self) -> Any:
+        return self._idle.pop() if self._idle else _decoder()
 
     def _decode(self, size: int) -> None:
         # Always in the same pieces: the mean moves on with them.
