@@ -112,11 +112,6 @@ def bit_by_bit(talk: bytes) -> str:
     return session_id
 
 
-def lasting(session_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """What is told but for what somebody seemed to say."""
-    return [(kind, data) for kind, data in plain(session_id) if kind != "partial_transcript"]
-
-
 def has_heard(session_id: str, count: int) -> bool:
     return utterances(session_id) == count
 
@@ -197,24 +192,19 @@ def test_messages_of_chunks_that_were_heard_cost_nothing(
 
 
 @pytest.mark.usefixtures("_soon_idle")
-def test_a_run_that_goes_on_later_tells_what_is_new(ears: Ears) -> None:
-    undisturbed = finalized(TALK, suffix=".wav")
+@pytest.mark.parametrize("talk", [TALK, BOTH])
+def test_runs_that_go_on_later_tell_what_is_new(talk: bytes, ears: Ears) -> None:
+    undisturbed = finalized(talk, suffix=".wav")
     work()
     heard, ears.heard = ears.heard, []
-    session_id = bit_by_bit(TALK)
-    assert plain(session_id) == plain(undisturbed)
+    assert plain(bit_by_bit(talk)) == plain(undisturbed)
     assert ears.heard == heard
 
 
-@pytest.mark.usefixtures("_soon_idle")
-def test_two_who_speak_at_a_time_are_told_apart_however_many_runs_hear_them(ears: Ears) -> None:
-    undisturbed = finalized(BOTH, suffix=".wav")
+def test_two_who_speak_at_a_time_are_told_apart() -> None:
+    session_id = finalized(BOTH, suffix=".wav")
     work()
-    heard, ears.heard = ears.heard, []
-    session_id = bit_by_bit(BOTH)
-    assert lasting(session_id) == lasting(undisturbed)
-    assert ears.heard == heard
-    said = [data for kind, data in lasting(session_id) if kind == "final_transcript"]
+    said = [data for kind, data in plain(session_id) if kind == "final_transcript"]
     assert [data["speaker"] for data in said] == ["speaker_1", "speaker_2"] * 3
 
 
