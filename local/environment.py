@@ -249,7 +249,6 @@ def variables(function: Function, host: Host) -> dict[str, str]:
 
 def defaults() -> dict[str, str]:
     return {
-        "AWS_LAMBDA_LOG_LEVEL": "INFO",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "TZ": ":UTC",
         # Lambda has neither file; the developer's would lend endpoints and credentials.
@@ -272,6 +271,7 @@ def reserved(function: Function, region: str) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_VERSION": VERSION,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": function.log_level,
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{VERSION}]{uuid.uuid4().hex}",
         "AWS_REGION": region,

@@ -17,7 +17,7 @@ WEB_ADAPTER = "/opt/bootstrap"
 @dataclass(frozen=True)
 class Function:
     """One Lambda function. `timeout` is in seconds, `memory` in MB, `layers` are source folders,
-    `policy` are IAM's statements about what it may do.
+    `policy` are IAM's statements about what it may do, `log_level` is the least that it logs.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Function:
     memory: int
     layers: tuple[Path, ...] = ()
     policy: tuple[Mapping[str, Any], ...] = ()
+    log_level: str = "INFO"
 
     @property
     def is_web_server(self) -> bool:

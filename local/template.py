@@ -182,6 +182,7 @@ class Reader:
             memory=int(item.get("MemorySize", 128)),
             layers=tuple(folder for folder in layers if folder),
             policy=tuple(self._roles.get(item.get("Role"), ())),
+            log_level=item.get("LoggingConfig", {}).get("ApplicationLogLevel", "INFO"),
         )
 
     def _environment(self, item: Declared) -> dict[str, str]:

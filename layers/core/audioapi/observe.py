@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
-# Lambda's JSON logging sets the root logger to INFO, and botocore tells where it found everything.
-logging.getLogger("botocore").setLevel(logging.WARNING)
+# Lambda sets the root logger to the level of ours. Libraries would tell where they found everything
+# at INFO, and at DEBUG with which credentials.
+logging.getLogger().setLevel(logging.WARNING)
 
 NAMESPACE = "Audio"
 

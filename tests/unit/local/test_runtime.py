@@ -131,9 +131,8 @@ async def test_a_function_sees_lambdas_environment_and_nothing_of_the_shells(
     monkeypatch.setenv("PYTHONSTARTUP", "mine.py")
     layers = tmp_path / "core", tmp_path / "tools"
     plain = function(tmp_path)
-    worker = Function(
-        "Worker", plain.code, plain.handler, {"OWN": "1", "BOTH": "1"}, 20, 256, layers
-    )
+    own = {"OWN": "1", "BOTH": "1"}
+    worker = Function("Worker", plain.code, plain.handler, own, 20, 256, layers, log_level="DEBUG")
     shared = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "BOTH": "2", "PATH": "/opt/tools"}
     async with running(worker, environment=shared) as functions:
         seen = (await do(functions, "variables")).payload
@@ -148,6 +147,7 @@ async def test_a_function_sees_lambdas_environment_and_nothing_of_the_shells(
         "AWS_LAMBDA_FUNCTION_NAME": "Worker",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/Worker",
+        "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
         "AWS_REGION": "eu-west-1",
         "BOTH": "1",
         "LAMBDA_TASK_ROOT": str(worker.code),
