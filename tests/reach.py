@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CORE = Path("layers/core")
-HELPERS = ("audioapi.tables", "audioapi.objects", "audioapi.queues", "audioapi.jobs")
-"""They know no table or bucket: what they do is done by the module that calls them."""
+HELPERS = (
+    "audioapi.tables",
+    "audioapi.objects",
+    "audioapi.queues",
+    "audioapi.jobs",
+    "audioapi.vault",
+)
+"""They know no table, bucket or secret: what they do is done by the module that calls them."""
 
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "abort_multipart_upload": ("s3:AbortMultipartUpload",),

@@ -1,4 +1,5 @@
-"""At each deployment that brings a new revision: the database's schema is brought to it.
+"""At each deployment that brings a new revision or another secret: the database's schema is brought
+to the newest revision, and what the secrets hold is checked, so that a wrong one fails here.
 
 A CloudFormation custom resource, which waits for the answer that is put to its ResponseURL. By
 hand, an empty event does the same and returns {"revision": …}.
@@ -16,7 +17,7 @@ from urllib.request import Request, urlopen
 
 from sqlalchemy.exc import DBAPIError
 
-from audioapi import database, migrations, settings
+from audioapi import database, identity, migrations, settings
 from audioapi.observe import logger
 from audioapi.problems import UnavailableError
 
@@ -32,20 +33,22 @@ RESERVED_SECONDS = 20  # of the function's time, for the answer
 ANSWER_TIMEOUT_SECONDS = 10
 
 settings.database()
+settings.identity()
 
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVED_SECONDS
     if not event:
-        return {"revision": migrate(seconds)}
+        return {"revision": prepare(seconds)}
     answer = outcome(event["RequestType"], seconds)
     respond(event, answer)
     return answer
 
 
-def migrate(seconds: float) -> str | None:
+def prepare(seconds: float) -> str | None:
     """The schema's revision afterwards. Waits up to `seconds` for a database that is just made."""
+    identity.jwt_secret()
     change = database.persistently(lambda: migrations.upgrade(database.url()), seconds=seconds)
     logger.info("schema migrated", before=change.before, after=change.after)
     return change.after
@@ -56,7 +59,7 @@ def outcome(request: str, seconds: float) -> dict[str, Any]:
     if request == "Delete":
         return {"Status": "SUCCESS"}
     try:
-        revision = within(seconds, partial(migrate, seconds))
+        revision = within(seconds, partial(prepare, seconds))
     except Exception as error:  # noqa: BLE001 — unanswered, CloudFormation waits for an hour
         logger.exception("migration failed")
         return {"Status": "FAILED", "Reason": reason(error)}

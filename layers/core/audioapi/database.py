@@ -13,16 +13,13 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 import psycopg2
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 from psycopg2 import extensions
 from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from audioapi import settings
+from audioapi import settings, vault
 from audioapi.observe import logger
 from audioapi.problems import UnavailableError
 
@@ -131,13 +128,14 @@ def url() -> str:
     {"username", "password", "host", "port", "dbname"}.
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
     """
-    secret = _secret(settings.database().database_secret_arn).strip()
+    arn = settings.database().database_secret_arn
+    secret = vault.read(arn, variable="DATABASE_SECRET_ARN").strip()
     try:
         found = _of_rds(secret) if secret.startswith("{") else secret
     except (ValueError, KeyError):
         found = ""
     if not is_valid(found):
-        raise settings.SettingsError("The database's secret holds no PostgreSQL URL")
+        raise settings.SettingsError("DATABASE_SECRET_ARN: the secret holds no PostgreSQL URL")
     return found
 
 
@@ -169,15 +167,6 @@ def _passes(error: DBAPIError) -> bool:
 
 def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "pgcode", None)
-
-
-def _secret(arn: str) -> str:
-    limits = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
-    client = boto3.client("secretsmanager", config=limits)
-    try:
-        return client.get_secret_value(SecretId=arn)["SecretString"]
-    except BotoCoreError as error:
-        raise UnavailableError("The database's secret can't be read") from error
 
 
 def _of_rds(secret: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from audioapi import settings, tables
+from audioapi import settings, tables, vault
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALL_SCOPES = ("read", "write")
 _SYMMETRIC = ["HS256"]
+_SECRET_BYTES = 32
 _ASYMMETRIC = ["RS256", "ES256"]
 
 
@@ -142,8 +143,8 @@ def _by_token(token: str) -> Principal:
         if config.jwks_url:
             key: Any = _jwks(config.jwks_url).get_signing_key_from_jwt(token)
             algorithms = _ASYMMETRIC
-        elif config.jwt_secret_arn:
-            key, algorithms = _secret(config.jwt_secret_arn), _SYMMETRIC
+        elif secret := jwt_secret():
+            key, algorithms = secret, _SYMMETRIC
         else:
             raise InvalidKeyError
         claims = jwt.decode(
@@ -180,7 +181,17 @@ def _jwks(url: str) -> PyJWKClient:
 
 
 @cache
-def _secret(arn: str) -> str:
-    import boto3  # noqa: PLC0415 — a client that only callers with a token need
+def jwt_secret() -> str | None:
+    """What tokens are signed with by HS256, which needs 256 bits (RFC 7518 §3.2); None if none are.
 
-    return boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    Raises SettingsError for a secret that isn't there or is shorter, and UnavailableError.
+    """
+    arn = settings.identity().jwt_secret_arn
+    if arn is None:
+        return None
+    secret = vault.read(arn, variable="JWT_SECRET_ARN")
+    if len(secret.encode()) < _SECRET_BYTES:
+        raise settings.SettingsError(
+            f"JWT_SECRET_ARN: the secret has less than {_SECRET_BYTES} bytes, which HS256 needs"
+        )
+    return secret

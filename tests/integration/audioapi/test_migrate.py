@@ -21,7 +21,7 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import text
 
-from audioapi import database, migrations, settings
+from audioapi import database, identity, migrations, settings
 from local.guard import Guard
 from local.postgres import Postgres
 from tests.unit.audioapi.context import Context
@@ -106,9 +106,9 @@ def url(cluster: Postgres) -> str:
 @pytest.fixture
 def function(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("API_KEYS_TABLE", "keys")
     monkeypatch.setenv("DATABASE_SECRET_ARN", "database")
-    settings.database.cache_clear()
-    database.forget()
+    forget()
     spec = importlib.util.spec_from_file_location("migrate_app", "functions/migrate/app.py")
     assert spec is not None
     assert spec.loader is not None
@@ -117,7 +117,14 @@ def function(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     with mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1"]}}}):
         boto3.client("secretsmanager").create_secret(Name="database", SecretString=url)
         yield module
+    forget()
+
+
+def forget() -> None:
+    """What the environment and the secrets hold."""
     settings.database.cache_clear()
+    settings.identity.cache_clear()
+    identity.jwt_secret.cache_clear()
     database.forget()
 
 
@@ -188,6 +195,34 @@ def test_a_migration_that_fails_is_told_and_leaves_the_schema_as_it_was(
     assert answer["Reason"] == '42P07: relation "organizations" already exists'
     assert answer["PhysicalResourceId"] == "schema"
     assert tables(url) == {"organizations"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "held"),
+    [
+        ("JWT_SECRET_ARN: the secret has less than 32 bytes, which HS256 needs", "hush"),
+        ("JWT_SECRET_ARN: the secret can't be read: ResourceNotFoundException", None),
+        ("JWT_SECRET_ARN: the secret holds bytes, where text is needed", b"hush"),
+        ("DATABASE_SECRET_ARN: the secret holds no PostgreSQL URL", "hush"),
+        ("DATABASE_SECRET_ARN: the secret can't be read: ResourceNotFoundException", None),
+    ],
+)
+def test_a_secret_that_will_not_do_is_told_by_name(
+    function: ModuleType,
+    cloudformation: CloudFormation,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    held: str | bytes | None,
+) -> None:
+    monkeypatch.setenv(reason.partition(":")[0], "given")
+    forget()
+    if isinstance(held, str):
+        boto3.client("secretsmanager").create_secret(Name="given", SecretString=held)
+    elif held:
+        boto3.client("secretsmanager").create_secret(Name="given", SecretBinary=held)
+    function.lambda_handler(cloudformation.event("Update"), Deployed())
+    [(_, _, answer)] = cloudformation.answers
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", reason)
 
 
 def test_a_database_that_is_not_there_is_told_without_secrets(
