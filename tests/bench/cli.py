@@ -13,6 +13,7 @@ from tests.bench import (
     ack_latency,
     analysis,
     aws_calls,
+    cold_start,
     finishing,
     library,
     parallel,
@@ -39,6 +40,7 @@ MEASUREMENTS = {
         library,
         analysis,
         aws_calls,
+        cold_start,
         parallel,
     )
 }

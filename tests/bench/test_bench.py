@@ -75,6 +75,16 @@ def test_conversations_are_heard(tmp_path: Path) -> None:
     assert figures["times real time, by processor time"]["value"] > 0
 
 
+def test_functions_start_cold(tmp_path: Path) -> None:
+    figures = quick(tmp_path, "cold")
+    assert list(figures) == [
+        f"cold start of {name} over its floor" for name in ("Health", "LiveEvents", "StreamMessage")
+    ]
+    for figure in figures.values():
+        assert figure["value"] > 0
+        assert figure["seen"].keys() == {"app, ms", "floor, ms"}
+
+
 def quick(folder: Path, name: str) -> dict[str, Any]:
     """The figures of a quick run of one measurement, by their names."""
     assert cli.main(["--quick", "--only", name, "--folder", str(folder)]) == 0
