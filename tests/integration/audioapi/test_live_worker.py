@@ -71,6 +71,12 @@ def _soon_idle(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> None:
 
 
 @pytest.fixture
+def _patient_worker(stack: Stack) -> Iterator[None]:
+    with working():
+        yield
+
+
+@pytest.fixture
 def _worker(_soon_idle: None) -> Iterator[None]:
     with working():
         yield
@@ -296,7 +302,7 @@ def test_a_recogniser_that_dies_ends_the_session(ears: Ears) -> None:
     assert failure(session_id) == ("LIVE_ASR_FAILURE", "ears: OSError")
 
 
-@pytest.mark.usefixtures("_worker")
+@pytest.mark.usefixtures("_patient_worker")
 def test_a_session_that_nobody_finalized_in_time_has_failed() -> None:
     session_id = sent(TALK, suffix=".wav")
     until(lambda: "final_transcript" in types(session_id))

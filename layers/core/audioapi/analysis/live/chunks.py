@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from audioapi.analysis.live.models import LiveSession
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.1
 _LOOKS_EVERY = 64
 _ENDED = (Status.COMPLETED, Status.FAILED)
 

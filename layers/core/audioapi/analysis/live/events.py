@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LEASE_MS = 10_000
 RENEW_SECONDS = 3.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 _EVENT_ID = re.compile(r"(\d{1,9})(?:\.([0-9a-f]{8}))?", re.ASCII)
 
 
@@ -121,7 +121,7 @@ async def _messages(attachment: Attachment) -> AsyncIterator[Message]:
                 return
             expired = await asyncio.to_thread(_has_expired, session_id)
             renew_at = now() + RENEW_SECONDS
-        found = await asyncio.to_thread(store.events_after, session_id, after)
+        found = await asyncio.to_thread(store.new_events, session_id, after)
         if expired and not found:
             found = _expiry(attachment.session, after)
         for numbered in found:

@@ -153,7 +153,8 @@ def chunk_keys(session: LiveSession, start: int = 0) -> list[str]:
     numbers = range(start, session.next_chunk_seq)
     if not numbers:
         return []
-    noted = items.between(session.session_id, "chunk", start, numbers[-1] - 1)
+    before = numbers[:-1]  # mostly none, while somebody speaks
+    noted = items.between(session.session_id, "chunk", start, before[-1]) if before else []
     digests = [*(item["digest"] for item in noted), session.chunk_digest]
     return [session.chunk_key(n, digest) for n, digest in zip(numbers, digests, strict=True)]
 
@@ -246,6 +247,14 @@ def settle(session_id: str, outcome: Status) -> None:
 
 
 # ---- The stream of events ------------------------------------------------------------------------
+
+
+def new_events(session_id: str, number: int) -> list[NumberedEvent]:
+    """`events_after` for those who ask all the time: only the cursor is read if there are none."""
+    work = cursor(session_id)
+    if work is None or work.next_event == number + 1:
+        return []
+    return events_after(session_id, number)
 
 
 def events_after(session_id: str, number: int, *, limit: int = 100) -> list[NumberedEvent]:
