@@ -4,6 +4,4 @@
 # https://awslabs.github.io/aws-lambda-web-adapter/getting-started/zip-packages.html
 set -eu
 export PYTHONPATH="$LAMBDA_TASK_ROOT:/opt/python:${PYTHONPATH:-}:${LAMBDA_RUNTIME_DIR:-}"
-exec python -m uvicorn app:app --host 127.0.0.1 --port "$AWS_LWA_PORT" \
-  --http h11 --loop asyncio --ws none --lifespan off --no-access-log --no-server-header \
-  --log-level error --timeout-graceful-shutdown 1
+exec python -m audioapi.server

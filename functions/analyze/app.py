@@ -27,7 +27,7 @@ def analyze() -> Analysis:
 
 
 def send_on(_: TooLongForRequestError) -> Response[str]:
-    return redirect.to_stream(app, "analyze")
+    return redirect.to_stream(app, settings.analysis_stream().analysis_stream_url, "analyze")
 
 
 app.exception_handler(TooLongForRequestError)(send_on)

@@ -11,7 +11,7 @@ from audioapi.analysis.live import service
 from audioapi.analysis.live.models import Started, StartRequest
 
 settings.analysis()
-settings.analysis_stream()
+settings.live_events()
 app = http.resolver(problems.ANALYSIS)
 
 

@@ -75,7 +75,7 @@ def test_a_page_resumes_where_its_connection_was_cut(stack: Stack, tmp_path: Pat
     session = live.start(stack)
     with page.opened(script(session), tmp_path / "profile", base=stack.url) as opened:
         assert opened.report() == "open"
-        for server in stack.processes("AnalysisStreamFunction"):
+        for server in stack.processes("LiveEventsFunction"):
             server.kill()
         assert opened.report() == "open"
         session.control("cancel")

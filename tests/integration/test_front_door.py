@@ -78,8 +78,8 @@ def test_the_stage_is_the_websocket_apis() -> None:
 def test_every_path_reaches_what_serves_it() -> None:
     assert {path: it["TargetOriginId"] for path, it in BEHAVIOURS.items()} == {
         "/api/ws/audio*": "websocket",
-        "/analyze/stream": "events",
-        "/analyze/live/*/events": "events",
+        "/analyze/stream": "analyses",
+        "/analyze/live/*/events": "live-events",
     }
     assert DISTRIBUTION["DefaultCacheBehavior"]["TargetOriginId"] == "http"
 

@@ -99,7 +99,7 @@ def function(name: str, properties: Mapping[str, Any]) -> None:
     for policy in properties.get("Policies", []):
         assert set(policy) in ({"Statement"}, {"Fn::If"}), policy
     if url := properties.get("FunctionUrlConfig"):
-        assert name == "AnalysisStreamFunction"
+        assert name in {"AnalysisStreamFunction", "LiveEventsFunction"}
         assert url["Cors"]["AllowOrigins"] == {"Ref": "AllowedOrigins"}
 
 

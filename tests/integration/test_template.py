@@ -93,7 +93,7 @@ CONTRACT = {
 }
 SESSION_ID = "3f2b8c1e-6d4a-4b0f-9c57-2e8a1d0f7b36"
 CONNECTION_ID = "Ck3nXeYdoAMCJ1Q="
-WEB_SERVERS = {"AnalysisStreamFunction"}  # which requests reach, and no events
+WEB_SERVERS = {"AnalysisStreamFunction", "LiveEventsFunction"}  # no events reach them
 ORGANIZATION_ID = "0ac3e000-0000-4000-8000-000000000001"
 
 # What each function gives back for its sample event, told by a part of it.
@@ -273,6 +273,14 @@ def test_every_parameter_is_described_used_and_documented() -> None:
         assert parameter.get("Description"), name
         assert f'"{name}"' in used or f"${{{name}}}" in used, name
         assert f"`{name}`" in readme, name
+
+
+@pytest.mark.parametrize("name", SOURCE["Parameters"])
+def test_a_malformed_parameter_fails_at_deploy_by_name(name: str) -> None:
+    """CloudFormation looks at what a parameter declares before it makes anything; so do we."""
+    nowhere = template.Deployment("http://localhost", "http://localhost")
+    with pytest.raises(template.TemplateError, match=f"Parameter {name} is "):
+        template.load(Path("template.yaml"), {name: "no such, thing "}, nowhere)
 
 
 def test_every_route_and_error_code_is_documented() -> None:

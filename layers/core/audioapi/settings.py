@@ -150,9 +150,15 @@ class LiveSettings(Settings):
 
 
 class AnalysisStreamSettings(Settings):
-    """Where events are streamed: a function URL, which ends with a slash."""
+    """Where recordings are analysed with events: a function URL, which ends with a slash."""
 
     analysis_stream_url: str
+
+
+class LiveEventsSettings(Settings):
+    """Where live events are streamed: a function URL, which ends with a slash."""
+
+    live_events_url: str
 
 
 class LiveFailedSettings(Settings):
@@ -253,6 +259,11 @@ def live() -> LiveSettings:
 @cache
 def analysis_stream() -> AnalysisStreamSettings:
     return AnalysisStreamSettings.read()
+
+
+@cache
+def live_events() -> LiveEventsSettings:
+    return LiveEventsSettings.read()
 
 
 @cache

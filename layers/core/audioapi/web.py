@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audioapi import identity, problems
@@ -24,7 +24,6 @@ from audioapi.observe import logger, measure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from audioapi.identity import Principal
@@ -37,7 +36,8 @@ def application(
 ) -> Starlette:
     """An application that answers every failure with a problem, in its family's `dialect`.
 
-    Endpoints are plain functions, which run in threads: what they call waits for AWS.
+    Endpoints are plain functions, which run in threads: what they call waits for AWS. `/ready` is
+    for the adapter, which passes nothing on before that answers.
     """
 
     def known(request: Request, error: Exception) -> Response:
@@ -51,7 +51,7 @@ def application(
         return known(request, problems.NotFoundError("Not found"))
 
     app = Starlette(
-        routes=routes,
+        routes=[route("GET", "/ready", _ready), *routes],
         middleware=[Middleware(_Edge, dialect=dialect)],
         exception_handlers={
             problems.AudioApiError: known,
@@ -84,6 +84,10 @@ def deadline(request: Request) -> float | None:
     """When the function will be stopped, in epoch seconds; None where nobody tells."""
     given = _told(request.scope, b"x-amzn-lambda-context").get("deadline")
     return given / 1000 if isinstance(given, int) else None
+
+
+def _ready(_: Request) -> Response:
+    return Response()
 
 
 class _Edge:

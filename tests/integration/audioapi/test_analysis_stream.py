@@ -1,13 +1,11 @@
-"""The function that streams, served as it is on Lambda: its refusals, and both of its streams."""
+"""Recordings, analysed by the function that streams what it finds, served as it is on Lambda."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -19,10 +17,7 @@ import pytest
 
 from audioapi import identity
 from audioapi.analysis import recorded
-from audioapi.analysis.live import events, store
-from audioapi.analysis.live.models import Status
 from audioapi.analysis.models import Event, EventType
-from audioapi.clock import now_ms
 from local.postgres import free_port
 from tests import audio
 from tests.forms import CONTENT_TYPE, multipart
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
     from local.model import Stack
     from tests.sse import Stream
 
-FUNCTION = Path("functions/analysis_stream")
 SPEECH = Path("local/samples/speech.wav").read_bytes()
 KEY = {"x-api-key": "alice"}
 
@@ -51,19 +45,6 @@ def url(stack: Stack) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def session_id(url: str) -> str:
-    return live_calls.started()
-
-
-def attached(
-    url: str, session_id: str, last_event_id: str = "", *, key: str = "alice", **headers: str
-) -> AbstractContextManager[Stream]:
-    given = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    address = f"{url}/analyze/live/{session_id}/events?api_key={key}"
-    return opened(address, headers={**given, **headers})
-
-
 def posted(
     url: str, path: str, data: bytes, name: str = "call.wav", **headers: str
 ) -> AbstractContextManager[Stream]:
@@ -73,148 +54,8 @@ def posted(
     )
 
 
-def tell(session_id: str, *events: Event) -> None:
-    """What the live worker does."""
-    cursor = live_calls.working(session_id)
-    store.append(session_id, "worker", cursor, events, now=now_ms())
-
-
-def end(session_id: str) -> None:
-    cursor = live_calls.working(session_id)
-    store.end(session_id, "worker", cursor, [live_calls.DONE], Status.COMPLETED, now=now_ms())
-
-
 def taken(stream: Stream, count: int) -> list[Sent]:
     return list(islice(stream, count))
-
-
-def test_events_come_as_they_are_told_and_the_stream_ends_with_them(
-    url: str, session_id: str
-) -> None:
-    with attached(url, session_id) as stream:
-        sent = iter(stream)
-        phases = [next(sent).data["phase"], next(sent).data["phase"]]
-        assert phases == ["starting", "waiting_media"]
-        tell(session_id, live_calls.transcript("hello"))
-        assert next(sent).data["text"] == "hello"
-        end(session_id)
-        assert [event.type for event in sent] == ["done"]
-        assert stream.retry == 1000
-        assert "keepalive" in stream.comments
-    with attached(url, session_id) as stream:
-        assert (stream.status, stream.body["detail"]) == (404, "Unknown live session")
-
-
-def test_a_consumer_resumes_and_hears_every_event_once(url: str, session_id: str) -> None:
-    heard: list[Sent] = []
-    for text in ("one", "two", "three"):
-        tell(session_id, live_calls.transcript(text))
-        with attached(url, session_id, heard[-1].id if heard else "") as stream:
-            heard += taken(stream, 1)
-    end(session_id)
-    with attached(url, session_id, heard[-1].id) as stream:
-        heard += stream
-    assert [int(sent.id.split(".")[0]) for sent in heard] == list(range(1, 7))
-    assert [sent.type for sent in heard] == ["status"] * 2 + ["final_transcript"] * 3 + ["done"]
-
-
-def test_a_consumer_that_heard_nothing_yet_comes_back_too(url: str, session_id: str) -> None:
-    with attached(url, session_id) as first:
-        heard = taken(first, 2)
-    with attached(url, session_id, heard[-1].id) as quiet:
-        reading = threading.Thread(target=taken, args=(quiet, 1))
-        reading.start()
-        until(lambda: quiet.last_event_id)
-        assert quiet.last_event_id == heard[-1].id
-        with attached(url, session_id, quiet.last_event_id) as again:
-            tell(session_id, live_calls.transcript("hello"))
-            assert taken(again, 1)[0].data["text"] == "hello"
-        reading.join()
-
-
-def test_there_is_one_consumer_and_another_after_it_left(url: str, session_id: str) -> None:
-    with attached(url, session_id) as first:
-        taken(first, 1)
-        with attached(url, session_id) as second:
-            assert (second.status, second.body["detail"]) == (
-                409,
-                "Only one SSE consumer may be attached to a live session at a time",
-            )
-
-    def free() -> bool:
-        with attached(url, session_id) as next_one:
-            return next_one.status == 200
-
-    until(free, seconds=5)
-
-
-def test_a_consumer_that_nobody_saw_leave_loses_its_place_to_one_that_wants_it(
-    url: str, session_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on AWS, where the function runs on. One that is still there resumes at once."""
-    monkeypatch.setattr(store, "_SURE_MS", 0)
-    monkeypatch.setattr(events, "RENEW_SECONDS", 0.1)
-    with attached(url, session_id) as first:
-        heard = taken(first, 2)
-        with attached(url, session_id) as other:
-            assert other.status == 409
-        assert list(first) == []
-        with attached(url, session_id) as other:
-            assert other.status == 409
-        with attached(url, session_id, heard[-1].id) as again:
-            assert again.status == 200
-
-
-@pytest.mark.parametrize(
-    ("headers", "query", "status"),
-    [
-        ({"x-api-key": "alice"}, "", 200),
-        ({}, "?api_key=alice", 200),
-        ({}, "", 401),
-        ({"x-api-key": "unknown"}, "", 401),
-        ({"x-api-key": ""}, "?api_key=", 401),
-        ({"Authorization": "Bearer nonsense"}, "", 401),
-        ({"Authorization": "Basic alice"}, "", 401),
-        ({}, "?token=nonsense", 401),
-        ({"x-api-key": "bob"}, "", 404),
-        ({"x-api-key": "namesake"}, "", 404),
-    ],
-)
-def test_who_may_listen(
-    url: str, session_id: str, headers: dict[str, str], query: str, status: int
-) -> None:
-    with opened(f"{url}/analyze/live/{session_id}/events{query}", headers=headers) as stream:
-        assert stream.status == status
-        if status == 401:
-            assert stream.body["detail"] == "Invalid or missing API key"
-
-
-@pytest.mark.parametrize("session_id", ["live_00000000", "live_", "..%2f", "%00", "x" * 3000])
-def test_an_unknown_session_is_a_problem(url: str, session_id: str) -> None:
-    with attached(url, session_id) as stream:
-        assert stream.status == 404
-        assert stream.headers["content-type"] == "application/problem+json"
-        assert stream.body["code"] in ("SESSION_NOT_FOUND", "NOT_FOUND")
-
-
-@pytest.mark.parametrize("given", ["99", "one", "1.nonsense", "-1"])
-def test_an_id_that_was_never_given_is_refused(url: str, session_id: str, given: str) -> None:
-    with attached(url, session_id, given) as stream:
-        assert (stream.status, stream.body["field"]) == (400, "Last-Event-ID")
-
-
-def test_a_stream_ends_before_its_function_does(
-    url: str, session_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lambda would break it off, and an end can be told from a failure."""
-    deadline = json.dumps({"deadline": round((time.time() + 15.5) * 1000)})
-    context = {"x-amzn-lambda-context": deadline}
-    with attached(url, session_id, **context) as stream:
-        heard = list(stream)
-    assert [sent.type for sent in heard] == ["status", "status"]
-    with attached(url, session_id, heard[-1].id) as stream:
-        end(session_id)
-        assert [sent.type for sent in stream] == ["done"]
 
 
 def test_a_recording_is_told_of_while_it_is_heard(url: str) -> None:
@@ -281,24 +122,33 @@ def test_work_for_a_caller_that_left_is_stopped(url: str, monkeypatch: pytest.Mo
     until(stopped.is_set)
 
 
-def test_the_program_that_the_adapter_starts(described: Stack) -> None:
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("AnalysisStreamFunction", "POST", "/analyze"),
+        ("LiveEventsFunction", "GET", "/analyze/live/live_3f9c01ab/events"),
+    ],
+)
+def test_the_program_that_the_adapter_starts(
+    described: Stack, name: str, method: str, path: str
+) -> None:
     """By its own environment, as Lambda gives it: no path of ours leads to its packages."""
-    function = described.functions["AnalysisStreamFunction"]
+    function = described.functions[name]
     port = free_port()
     environment = {
         **function.environment,
         "AWS_LWA_PORT": str(port),
         "AWS_DEFAULT_REGION": "us-east-1",
-        "LAMBDA_TASK_ROOT": str(FUNCTION.resolve()),
+        "LAMBDA_TASK_ROOT": str(function.code.resolve()),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
         "PYTHONPATH": os.pathsep.join(map(str, function.layers)),
     }
     program = subprocess.Popen(
-        [FUNCTION.resolve() / function.handler], cwd=FUNCTION, env=environment
+        [function.code.resolve() / function.handler], cwd=function.code, env=environment
     )
     try:
         until(lambda: answers(f"http://127.0.0.1:{port}/ready"))
-        with opened(f"http://127.0.0.1:{port}/analyze", "POST", b"") as answer:
+        with opened(f"http://127.0.0.1:{port}{path}", method) as answer:
             assert (answer.status, answer.body["code"]) == (401, "INVALID_KEY")
     finally:
         program.terminate()

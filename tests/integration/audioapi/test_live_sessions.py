@@ -65,7 +65,7 @@ def test_a_session_is_started() -> None:
     assert re.fullmatch("liveconv_[0-9a-f]{8}", body["conversation_id"])
     assert body["chunk_endpoint"] == f"/analyze/live/{session_id}/chunk"
     assert body["control_endpoint"] == f"/analyze/live/{session_id}/control"
-    stream = settings.analysis_stream().analysis_stream_url
+    stream = settings.live_events().live_events_url
     assert body["events_endpoint"] == f"{stream}analyze/live/{session_id}/events"
     assert (body["next_chunk_seq"], body["status"]) == (0, "waiting_media")
     assert 0 <= ms(body["expires_at"]) - before - 900_000 < 60_000

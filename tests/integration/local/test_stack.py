@@ -89,7 +89,7 @@ def test_the_record_tells_where_everything_is(stack: Runner) -> None:
 
 
 def test_each_function_url_answers_at_its_port(stack: Runner) -> None:
-    assert "AnalysisStreamFunction" in stack.address["function_urls"]
+    assert set(stack.address["function_urls"]) == {"AnalysisStreamFunction", "LiveEventsFunction"}
     preflight = {"Origin": "https://example.com", "Access-Control-Request-Method": "GET"}
     for name, url in stack.address["function_urls"].items():
         assert url.endswith("/")

@@ -136,13 +136,13 @@ class Started(BaseModel):
     status: Status
 
     @classmethod
-    def of(cls, session: LiveSession, *, stream_url: str) -> Self:
+    def of(cls, session: LiveSession, *, events_url: str) -> Self:
         path = f"analyze/live/{session.session_id}"
         return cls(
             session_id=session.session_id,
             conversation_id=session.conversation_id,
             chunk_endpoint=f"/{path}/chunk",
-            events_endpoint=f"{stream_url}{path}/events",
+            events_endpoint=f"{events_url}{path}/events",
             control_endpoint=f"/{path}/control",
             next_chunk_seq=session.next_chunk_seq,
             expires_at=iso_ms(session.expires_at),

@@ -46,7 +46,7 @@ def start(caller: Principal, wanted: StartRequest) -> Started:
     while not store.create(session, OPENING):  # its id is one of four billion, and taken
         session = _new(caller, wanted)
     log(session, "live session started", suffix=session.suffix, ttl_seconds=session.ttl_seconds)
-    return Started.of(session, stream_url=settings.analysis_stream().analysis_stream_url)
+    return Started.of(session, events_url=settings.live_events().live_events_url)
 
 
 def chunk(caller: Principal, session_id: str, form: Form) -> TakenChunk:
