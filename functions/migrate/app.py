@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 from sqlalchemy.exc import DBAPIError
 
-from audioapi import database, identity, migrations, settings
+from audioapi import database, identity, settings
 from audioapi.observe import logger
 from audioapi.problems import UnavailableError
 
@@ -48,6 +48,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def prepare(seconds: float) -> str | None:
     """The schema's revision afterwards. Waits up to `seconds` for a database that is just made."""
+    from audioapi import migrations  # noqa: PLC0415 - Alembic, which a Delete has no use for
+
     identity.jwt_secret()
     change = database.persistently(lambda: migrations.upgrade(database.url()), seconds=seconds)
     logger.info("schema migrated", before=change.before, after=change.after)

@@ -18,6 +18,7 @@ import boto3  # noqa: E402
 if what == "app":
     import app  # type: ignore[import-not-found]  # noqa: F401
 else:
+    import pydantic  # noqa: F401
     from aws_lambda_powertools import Logger
 
     Logger()

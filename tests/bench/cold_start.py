@@ -117,8 +117,9 @@ MEASUREMENT = Measurement(
     "cold",
     "cold start of every function over what its libraries take",
     "Import and init in a new process, bytecode at hand, by turns with the floor: boto3 with the "
-    "clients of all services that the function's policy names, Logger, Powertools' validating "
-    "resolver for a route, Starlette and uvicorn for the streaming function, SQLAlchemy's engine "
-    "where there is a database. Both make the clients. Medians of 5; Python's own start isn't in.",
+    "clients of all services that the function's policy names, Logger, pydantic, which Powertools' "
+    "event handler validates with, that handler for a route, Starlette and uvicorn for a stream, "
+    "SQLAlchemy's engine where there is a database. Both make the clients. Medians of 5; Python's "
+    "own start isn't in.",
     _measure,
 )

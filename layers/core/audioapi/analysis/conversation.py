@@ -19,7 +19,6 @@ from audioapi.analysis import (
     hearing,
     insights,
     moments,
-    prosody,
     segmentation,
     sentiment,
     summary,
@@ -158,6 +157,8 @@ class Conversation:
         return Turn(utterance, list(telling.of_utterance(utterance, found, changed)))
 
     def _analysed(self, heard: Heard) -> Utterance:
+        from audioapi.analysis import prosody  # noqa: PLC0415 - 0.1 s, for whoever hears somebody
+
         find, words = self.agents.find, heard.words
         spoken = (
             find(Agent.PROSODY, prosody.ANALYSER, lambda: prosody.prosody(heard.speech, words))

@@ -7,13 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from audioapi.speech.utterances import RATE, Detector, Speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from audioapi.speech.live import LiveRecogniser, Recognition
@@ -179,7 +178,7 @@ class _Likeness:
     def add(self, frame: NDArray[np.int16]) -> None:
         if len(frame) == 1:
             return
-        left, right = frame.astype(np.int64)
+        left, right = frame.astype("int64")
         lefts, rights, boths = self._sums[-1]
         self._sums.append(
             (lefts + int(left @ left), rights + int(right @ right), boths + int(left @ right))
@@ -202,4 +201,6 @@ class _Likeness:
 
 def _channels(pcm: bytes, count: int) -> NDArray[np.int16]:
     """One row for each channel."""
+    import numpy as np  # noqa: PLC0415 - 0.1 s, which only who hears has to wait
+
     return np.frombuffer(pcm, "<i2").reshape(-1, count).T

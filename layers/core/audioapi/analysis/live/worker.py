@@ -57,18 +57,6 @@ def hear(session_id: str, delivery: Delivery) -> None:
             _run(session, ends_at=_ends_at(delivery.deadline))
 
 
-def give_up(session_id: str) -> None:
-    """Ends a session whose messages failed again and again."""
-    session = store.get(session_id)
-    if session is None:
-        return
-    with logs.about(session.conversation_id):
-        try:
-            Teller(session).fail(LiveAsrFailureError("The conversation could not be heard"))
-        except store.FencedOutError:
-            logger.info("the live session has ended")
-
-
 def _ends_at(deadline: float) -> float:
     """When to begin nothing more: what has begun may take a few seconds."""
     left = deadline - time.monotonic()
