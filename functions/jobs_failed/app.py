@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
-from audioapi.library import intake, uploads
+from audioapi.library import intake, uploaded
 from audioapi.observe import measure
 from audioapi.processing import given_up
 from audioapi.streaming import assembly
@@ -25,7 +25,7 @@ GIVE_UP: dict[str, Callable[..., None]] = {
     "transcribe_part": given_up.part,
     "merge_transcript": given_up.recording,
     "transcript_ready": given_up.amazon_job,
-    "normalise_audio": uploads.give_up,
+    "normalise_audio": uploaded.give_up,
     "tidy_library": intake.not_tidied,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
-from audioapi.library import intake, uploads
+from audioapi.library import intake, uploaded
 from audioapi.processing import transcripts, work
 from audioapi.streaming import assembly
 
@@ -26,7 +26,7 @@ WORK: dict[str, Callable[..., None]] = {
     "transcribe_part": transcripts.transcribe_part,
     "merge_transcript": transcripts.merge_transcript,
     "transcript_ready": transcripts.transcript_ready,
-    "normalise_audio": uploads.normalise_audio,
+    "normalise_audio": uploaded.normalise_audio,
     "tidy_library": intake.tidy,
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audioapi import http, identity, problems, settings
-from audioapi.library import uploads
+from audioapi.library import uploaded
 from audioapi.library.models import AudioResponse
 
 settings.library()
@@ -13,7 +13,7 @@ app = http.resolver(problems.LIBRARY)
 
 @app.post("/audio-management/uploads/<upload_id>/complete")
 def complete(upload_id: str) -> AudioResponse:
-    return uploads.complete(identity.required(http.caller(app)), upload_id)
+    return uploaded.complete(identity.required(http.caller(app)), upload_id)
 
 
 lambda_handler = http.handler(app)

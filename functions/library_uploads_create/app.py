@@ -5,8 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from audioapi import http, idempotency, identity, problems, settings
-from audioapi.library import uploads
-from audioapi.library.uploads import LibraryUpload, NewUpload
+from audioapi.library import uploaded
+from audioapi.library.uploaded import NewUpload
+from audioapi.library.uploads import LibraryUpload
 
 settings.library()
 settings.uploads()
@@ -17,7 +18,7 @@ app = http.resolver(problems.LIBRARY)
 def create(wanted: NewUpload) -> LibraryUpload:
     caller = identity.required(http.caller(app))
     return idempotency.once(
-        app, caller, lambda: uploads.begin(caller, wanted), answer=LibraryUpload
+        app, caller, lambda: uploaded.begin(caller, wanted), answer=LibraryUpload
     )
 
 

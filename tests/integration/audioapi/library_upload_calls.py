@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from audioapi import database, objects
-from audioapi.library import intake, uploads
+from audioapi.library import intake, uploaded
 from audioapi.library.models import LibraryAudio
 from audioapi.uploads import store
 from tests.forms import CONTENT_TYPE, multipart
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORK: dict[str, Callable[..., None]] = {
     "tidy_library": intake.tidy,
-    "normalise_audio": uploads.normalise_audio,
+    "normalise_audio": uploaded.normalise_audio,
 }
 
 

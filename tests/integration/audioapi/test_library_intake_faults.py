@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from audioapi import settings
-from audioapi.library import intake, uploads
+from audioapi.library import intake, uploaded
 from tests import audio
 from tests.integration.audioapi.library_calls import call, organization, stored
 from tests.integration.audioapi.library_upload_calls import (
@@ -194,9 +194,9 @@ def test_an_audio_that_is_deleted_after_its_worker_died_leaves_nothing(
 def test_what_no_worker_could_make_is_told(acme: UUID) -> None:
     answer = direct("complete", arrived())
     for job in received("JobsQueue"):
-        uploads.give_up(**{name: value for name, value in job.items() if name != "type"})
+        uploaded.give_up(**{name: value for name, value in job.items() if name != "type"})
     made = call("library_metadata", answer.body["id"], key="Acme").body
-    assert (made["processingStatus"], made["processingError"]) == ("failed", uploads.GAVE_UP)
+    assert (made["processingStatus"], made["processingError"]) == ("failed", uploaded.GAVE_UP)
     assert call("library_delete", made["id"], key="Acme").status == 200
     assert (stored(acme), rows(acme)) == ([], [])
 

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -27,8 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from audioapi.clock import iso
 from audioapi.database import Base
+from audioapi.library.wire import Moment, Wire
 from audioapi.organizations import Organization
 
 MAX_TITLE = 255
@@ -102,20 +101,6 @@ class LibraryAudio(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
-    )
-
-
-Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
-
-
-class Wire(BaseModel):
-    """camelCase outside, snake_case inside."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        from_attributes=True,
-        serialize_by_alias=True,
     )
 
 
