@@ -31,8 +31,9 @@ WORK: dict[str, Callable[..., None]] = {
 }
 
 
-def do(message: dict[str, Any], _: jobs.Delivery) -> None:
-    WORK[message.pop("type")](**message)
+def do(message: dict[str, Any], delivery: jobs.Delivery) -> None:
+    with delivery.held(settings.worker().worker_missed_seconds):
+        WORK[message.pop("type")](**message)
 
 
 lambda_handler = jobs.handler(do, queue_url=settings.streaming().jobs_queue_url)

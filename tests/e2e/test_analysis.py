@@ -54,6 +54,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         tmp_path_factory.mktemp("quick"),
         Transcriber="none",
         LiveWorkerTimeoutSeconds=10,
+        WorkerMissedSeconds=5,
         JobAttempts=50,
     ) as up:
         yield up

@@ -28,7 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(
         tmp_path_factory.mktemp("crashes"),
         JobTimeoutSeconds=5,
-        JobVisibilityTimeoutSeconds=5,
+        WorkerMissedSeconds=5,
         CloseSettleSeconds=0,
     ) as up:
         yield up

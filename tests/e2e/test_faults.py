@@ -279,7 +279,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(
         tmp_path_factory.mktemp("faults"),
         JobTimeoutSeconds=5,
-        JobVisibilityTimeoutSeconds=5,
+        JobVisibilityTimeoutSeconds=5,  # some die before they could hold their job
+        WorkerMissedSeconds=5,
         JobAttempts=1000,
         CloseSettleSeconds=0,
         MaxConcurrentSessions=10_000,

@@ -43,7 +43,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(
         tmp_path_factory.mktemp("processing"),
         JobTimeoutSeconds=15,
-        JobVisibilityTimeoutSeconds=15,
+        WorkerMissedSeconds=5,
         JobAttempts=1000,
         CloseSettleSeconds=0,
     ) as up:

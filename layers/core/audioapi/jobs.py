@@ -17,6 +17,8 @@ from audioapi.clock import now_ms
 from audioapi.observe import logger, measure
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Message = dict[str, Any]
@@ -25,12 +27,14 @@ Message = dict[str, Any]
 @dataclass(frozen=True)
 class Delivery:
     """How often a message was received, from 1, how long ago it was sent, and when the function
-    is ended that does its work: seconds of `time.monotonic`.
+    is ended that does its work: seconds of `time.monotonic`. `held` is for work that takes long:
+    the message comes back so many seconds after its worker has died.
     """
 
     attempt: int
     age_ms: int
     deadline: float
+    held: Callable[[float], AbstractContextManager[None]]
 
 
 class RetryLaterError(Exception):
@@ -65,6 +69,7 @@ def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -
         attempt=int(attributes["ApproximateReceiveCount"]),
         age_ms=now_ms() - int(attributes["SentTimestamp"]),
         deadline=deadline,
+        held=lambda seconds: queues.held(queue_url, record["receiptHandle"], seconds=seconds),
     )
     logger.append_keys(message_id=record["messageId"], attempt=delivery.attempt)
     logger.set_correlation_id(queues.correlation_id(record))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from audioapi.observe import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_sqs import SQSClient
 
@@ -78,3 +81,29 @@ def retry_in(queue_url: str, receipt_handle: str, *, seconds: float) -> None:
         ReceiptHandle=receipt_handle,
         VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
     )
+
+
+@contextmanager
+def held(queue_url: str, receipt_handle: str, *, seconds: float) -> Iterator[None]:
+    """Keeps a message from others for as long as this process lives, and `seconds` longer: a dead
+    worker is missed then, and not when the visibility timeout ends, which must outlast its work.
+    """
+    client()  # made here, as two threads must not make it at once
+    over = threading.Event()
+
+    def hold() -> None:
+        while True:
+            try:
+                retry_in(queue_url, receipt_handle, seconds=seconds)
+            except (BotoCoreError, ClientError) as error:
+                logger.warning("a message can't be held", reason=str(error))
+            if over.wait(seconds / 3):
+                return
+
+    holding = threading.Thread(target=hold, daemon=True)
+    holding.start()
+    try:
+        yield
+    finally:
+        over.set()
+        holding.join()  # or it might take back what is said of the message next

@@ -183,9 +183,10 @@ class IdempotencySettings(Settings):
 
 
 class WorkerSettings(Settings):
-    """What the worker's machine has."""
+    """What the worker's machine has, and how soon a worker that died is missed."""
 
     worker_storage_mb: Positive = 512
+    worker_missed_seconds: Positive = 60
 
 
 class JobsFailedSettings(Settings):

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from audioapi import jobs, queues
 from tests.unit.audioapi.context import Context
 
+_OFTEN = 3
 RECORD = json.loads(Path("events/jobs_worker.json").read_text())["Records"][0]
 
 
 @dataclass
 class FakeSqs:
     visibility: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+    called_often: threading.Event = field(default_factory=threading.Event)
+    broken: bool = False
 
     def change_message_visibility(self, **request: Any) -> None:
+        self.calls += 1
+        if self.calls > _OFTEN:
+            self.called_often.set()
+        if self.broken:
+            raise EndpointConnectionError(endpoint_url="sqs")
         self.visibility[request["ReceiptHandle"]] = request["VisibilityTimeout"]
 
 
@@ -81,6 +92,29 @@ def test_work_that_is_not_due_says_when_its_message_comes_back(
 
 def test_a_message_that_is_no_json_is_a_failure_like_any_other(sqs: FakeSqs) -> None:
     assert run(fail_on_b, record("x", body="{")) == ["x"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_long_work_holds_its_message_until_it_ends(sqs: FakeSqs, *, broken: bool) -> None:
+    sqs.broken = broken
+
+    def work(_: dict[str, Any], delivery: jobs.Delivery) -> None:
+        with delivery.held(0.03):
+            assert sqs.called_often.wait(20)
+
+    threads = threading.active_count()
+    assert run(work, record("a")) == []
+    assert threading.active_count() == threads
+    assert sqs.visibility == ({} if broken else {"a": 1})
+
+
+def test_a_failure_has_the_last_word_on_when_a_held_message_comes_back(sqs: FakeSqs) -> None:
+    def work(_: dict[str, Any], delivery: jobs.Delivery) -> None:
+        with delivery.held(60):
+            raise OSError("disk full")
+
+    assert run(work, record("a", attempt=4)) == ["a"]
+    assert sqs.visibility == {"a": 8}
 
 
 def test_work_knows_when_its_function_is_ended(sqs: FakeSqs) -> None:

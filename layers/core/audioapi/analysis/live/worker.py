@@ -54,7 +54,8 @@ def hear(session_id: str, delivery: Delivery) -> None:
             if delivery.attempt > 1:  # the run that told the end may have died right after it
                 _settle(session, cursor.ended)
         elif not session.status.open or session.next_chunk_seq > cursor.heard_chunks:
-            _run(session, ends_at=_ends_at(delivery.deadline))
+            with delivery.held(settings.worker().worker_missed_seconds):
+                _run(session, ends_at=_ends_at(delivery.deadline))
 
 
 def _ends_at(deadline: float) -> float:
