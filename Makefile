@@ -59,7 +59,7 @@ faults: $(READY)  ## Kills functions, workers and connections for two minutes un
 	FAULT_SECONDS=120 $(BIN)/pytest -s tests/e2e/test_faults.py
 
 live-show: $(READY)  ## Streams a conversation of MINUTES (10) live, at real time and ten times it, with drops
-	$(BIN)/python -m tests.e2e.show --minutes $(or $(MINUTES),10)
+	for speed in 1 10; do $(BIN)/python -m tests.e2e.show --minutes $(or $(MINUTES),10) --speed $$speed; done
 
 bench: $(READY)  ## Measures side by side with plain ways, prints a table and keeps it as .bench/latest.json
 	$(BIN)/python -m tests.bench

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.e2e.stack import Stack
 
 RATE = 16_000
-CHUNK_SECONDS = 0.5
 
 
 def breath(seconds: float) -> bytes:
@@ -67,12 +66,12 @@ class Live:
         body = json.dumps({"action": action, **more}).encode()
         return ask(self.stack, "POST", f"/analyze/live/{self.id}/control", body)
 
-    def speak(self, file: bytes, *, speed: float) -> None:
+    def speak(self, file: bytes, *, speed: float, chunk_seconds: float = 0.5) -> None:
         """Sends a recording at so many times its own pace."""
-        size = round(CHUNK_SECONDS * RATE) * 2
+        size = round(chunk_seconds * RATE) * 2
         begun = time.monotonic()
         for seq, chunk in enumerate(audio.chunks(file, size)):
-            due = begun + (seq + 1) * CHUNK_SECONDS / speed  # a chunk is whole when it was spoken
+            due = begun + (seq + 1) * chunk_seconds / speed  # a chunk is whole when it was spoken
             time.sleep(max(0.0, due - time.monotonic()))  # its pace is what a recording has
             answer = self.send(seq, chunk)
             assert answer.status == 200, answer.body

@@ -29,13 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.e2e.show", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--speed", type=float, default=1, help="times its own pace")
+    parser.add_argument("--chunk-seconds", type=float, default=0.25)
     parser.add_argument("--drops", type=int, default=5, help="of the consumer's connection")
     wanted = parser.parse_args(arguments)
     breaths = _breaths(wanted.minutes * 60)
     with tempfile.TemporaryDirectory() as state, running(Path(state)) as stack:
         consumer = live.Consumer(live.start(stack))
         with ThreadPoolExecutor(1) as background:
-            speaking = background.submit(_speak, consumer.live, breaths, wanted.speed)
+            speaking = background.submit(_speak, consumer.live, breaths, wanted)
             for _ in range(wanted.drops):
                 consumer.listen(events=EVENTS_BEFORE_A_DROP)
             consumer.listen()
@@ -50,11 +51,11 @@ def _breaths(seconds: float) -> list[float]:
     return breaths
 
 
-def _speak(session: live.Live, breaths: Sequence[float], speed: float) -> float:
+def _speak(session: live.Live, breaths: Sequence[float], wanted: argparse.Namespace) -> float:
     """When it began, by the monotonic clock."""
     file = live.conversation(*breaths, pause=PAUSE_SECONDS)
     begun = time.monotonic()
-    session.speak(file, speed=speed)
+    session.speak(file, speed=wanted.speed, chunk_seconds=wanted.chunk_seconds)
     session.control("finalize")
     return begun
 

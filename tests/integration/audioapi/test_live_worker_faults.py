@@ -47,7 +47,7 @@ def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         live_queue_url=settings.live().live_queue_url, live_idle_seconds=0.05
     )
     monkeypatch.setattr(settings, "live", lambda: impatient)
-    monkeypatch.setattr(chunks, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(chunks, "_LATER_SECONDS", 0.02)
     monkeypatch.setattr(conversation, "configured", Ears)
     # It calls when it likes, and whether that fails is nothing to the work (test_jobs).
     monkeypatch.setattr(queues, "held", lambda *_, **__: nullcontext())

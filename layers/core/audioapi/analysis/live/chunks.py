@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from audioapi.analysis.live.models import LiveSession
 
-_POLL_SECONDS = 0.1
+_SOON_SECONDS = 0.03
+_LATER_SECONDS = 0.2
 _LOOKS_EVERY = 64
 _ENDED = (Status.COMPLETED, Status.FAILED)
 
@@ -46,6 +47,7 @@ class Chunks:
         self._ends_at = ends_at
         # Two, as two threads write them: who reads chunks, and who hears what is in them.
         self._last_taken = self._last_heard = time.monotonic()
+        self._rhythm = _LATER_SECONDS
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -57,7 +59,7 @@ class Chunks:
             else:
                 self._check_idle()
                 yield b""
-                time.sleep(_POLL_SECONDS)
+                time.sleep(self._pause())
 
     @contextlib.contextmanager
     def being_heard(self) -> Iterator[None]:
@@ -93,13 +95,23 @@ class Chunks:
                 self._look()  # a backlog takes long, and may not be wanted any more
             yield chunk
             self.taken += 1
-            self._last_taken = time.monotonic()
+            now = time.monotonic()
+            self._rhythm, self._last_taken = now - self._last_taken, now
 
     def _read(self, start: int) -> Iterator[bytes]:
         keys = store.chunk_keys(self.session, start)
         for chunk in objects.read_in_order(settings.analysis().audio_bucket, keys):
             self.check_time()
             yield chunk
+
+    def _pause(self) -> float:
+        """Until the next chunk should come, as long after the last as that after the one before;
+        short then, but not for long if it doesn't.
+        """
+        late = time.monotonic() - self._last_taken - self._rhythm
+        if late < self._rhythm:
+            return min(max(-late, _SOON_SECONDS), _LATER_SECONDS)
+        return _LATER_SECONDS
 
     def _check_idle(self) -> None:
         self.check_time()
