@@ -55,6 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(
         tmp_path_factory.mktemp("library"),
         JobTimeoutSeconds=15,
+        JobVisibilityTimeoutSeconds=15,  # some die before they could hold their job
         WorkerMissedSeconds=5,
         JobAttempts=1000,
     ) as up:

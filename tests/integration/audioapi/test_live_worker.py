@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import identity, settings
+from audioapi import identity, objects, settings
 from audioapi.analysis import conversation
-from audioapi.analysis.live import service
+from audioapi.analysis.live import chunks, service
 from audioapi.analysis.live.chunks import Chunks, OutOfTimeError
 from audioapi.analysis.live.models import Status
 from audioapi.clock import now_ms
@@ -205,6 +206,25 @@ def test_runs_that_go_on_later_tell_what_is_new(talk: bytes, ears: Ears) -> None
     heard, ears.heard = ears.heard, []
     assert plain(bit_by_bit(talk)) == plain(undisturbed)
     assert ears.heard == heard
+
+
+@pytest.mark.usefixtures("_soon_idle")
+def test_a_run_that_goes_on_fetches_chunks_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_FOLDED_CHUNKS", 2)
+    undisturbed = finalized(TALK, suffix=".wav")
+    work()
+    fetched, read = Counter[str](), objects.read
+
+    def noted(bucket: str, key: str) -> bytes:
+        fetched[key.split("/")[2]] += 1
+        return read(bucket, key)
+
+    monkeypatch.setattr(objects, "read", noted)
+    session_id = bit_by_bit(TALK)  # five chunks in six runs, the last of which keeps all at its end
+    assert fetched == {"chunks": 1 + 2 + 1 + 2 + 1 + 1 + 1, "folds": 0 + 0 + 1 + 1 + 2 + 2 + 2}
+    assert plain(session_id) == plain(undisturbed)
+    assert objects_of(session_id) == []
+    assert artifact(kept(session_id).conversation_id, "upload.wav") == TALK
 
 
 def test_two_who_speak_at_a_time_are_told_apart() -> None:

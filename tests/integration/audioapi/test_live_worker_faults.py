@@ -48,6 +48,7 @@ def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(settings, "live", lambda: impatient)
     monkeypatch.setattr(chunks, "_LATER_SECONDS", 0.02)
+    monkeypatch.setattr(chunks, "_FOLDED_CHUNKS", 2)
     monkeypatch.setattr(conversation, "configured", Ears)
     # It calls when it likes, and whether that fails is nothing to the work (test_jobs).
     monkeypatch.setattr(queues, "held", lambda *_, **__: nullcontext())

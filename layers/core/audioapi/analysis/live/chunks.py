@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _SOON_SECONDS = 0.03
 _LATER_SECONDS = 0.2
 _LOOKS_EVERY = 64
+_FOLDED_CHUNKS = 64
+_FOLDED_BYTES = 4 * 1024 * 1024
+_READ_AHEAD = 8
 _ENDED = (Status.COMPLETED, Status.FAILED)
 
 
@@ -36,6 +39,9 @@ class Chunks:
     """Gives the bytes of a session's chunks in order, until it is finalized. An empty block says
     that the next chunk isn't there yet.
 
+    Many chunks that were handed on are put together into one object, a fold: the next run, which
+    begins with the first chunk again, would have to fetch each of them, and the one after it.
+
     Raises StreamFailureError once the session is cancelled or has expired, IdleError, after
     `ends_at` (of `time.monotonic`) OutOfTimeError, and FencedOutError if the session has ended
     otherwise. `taken` counts the chunks that were handed on, `session` is as it was seen last.
@@ -48,6 +54,8 @@ class Chunks:
         # Two, as two threads write them: who reads chunks, and who hears what is in them.
         self._last_taken = self._last_heard = time.monotonic()
         self._rhythm = _LATER_SECONDS
+        self._folds = store.folds(session.session_id)
+        self._loose: list[bytes] = []  # the last of what was handed on, in no fold yet
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -72,7 +80,13 @@ class Chunks:
 
     def again(self) -> Iterator[bytes]:
         """The bytes of all chunks that are there."""
-        return self._read(0)
+        return (data for _, data in self._read(0))
+
+    def keys(self) -> list[str]:
+        """Of all objects that have them."""
+        folds = store.folds(self.session.session_id)
+        folded = [self.session.fold_key(*fold) for fold in folds.items()]
+        return [*store.chunk_keys(self.session), *folded]
 
     def check_time(self) -> None:
         """Raises OutOfTimeError when no time is left to begin anything."""
@@ -90,19 +104,49 @@ class Chunks:
             raise StreamFailureError("Live session expired")
 
     def _new(self) -> Iterator[bytes]:
-        for number, chunk in enumerate(self._read(self.taken), start=1):
+        for number, (count, data) in enumerate(self._read(self.taken), start=1):
             if number % _LOOKS_EVERY == 0:
                 self._look()  # a backlog takes long, and may not be wanted any more
-            yield chunk
-            self.taken += 1
+            yield data
+            self.taken += count
             now = time.monotonic()
             self._rhythm, self._last_taken = now - self._last_taken, now
+            if count == 1:
+                self._fold(data)
 
-    def _read(self, start: int) -> Iterator[bytes]:
-        keys = store.chunk_keys(self.session, start)
-        for chunk in objects.read_in_order(settings.analysis().audio_bucket, keys):
+    def _read(self, start: int) -> Iterator[tuple[int, bytes]]:
+        """What there is from chunk number `start` on, and of how many chunks each piece is."""
+        pieces = []
+        while start in self._folds:
+            last = self._folds[start]
+            pieces.append((last - start + 1, self.session.fold_key(start, last)))
+            start = last + 1
+        pieces += [(1, key) for key in store.chunk_keys(self.session, start)]
+        found = objects.read_in_order(
+            settings.analysis().audio_bucket, [key for _, key in pieces], ahead=_READ_AHEAD
+        )
+        for (count, _), data in zip(pieces, found, strict=True):
             self.check_time()
-            yield chunk
+            yield count, data
+
+    def _fold(self, chunk: bytes) -> None:
+        """Notes the chunk that was handed on last, and folds it with those before it once they are
+        enough.
+        """
+        self._loose.append(chunk)
+        enough = len(self._loose) == _FOLDED_CHUNKS or sum(map(len, self._loose)) > _FOLDED_BYTES
+        if not enough:
+            return
+        first, last = self.taken - len(self._loose), self.taken - 1
+        objects.put(
+            settings.analysis().audio_bucket,
+            self.session.fold_key(first, last),
+            b"".join(self._loose),
+            content_type="application/octet-stream",
+        )
+        store.note_fold(self.session.session_id, first, last, now=now_ms())
+        self._folds[first] = last
+        self._loose = []
 
     def _pause(self) -> float:
         """Until the next chunk should come, as long after the last as that after the one before;

@@ -93,6 +93,10 @@ class LiveSession(BaseModel):
         """Where a chunk is. Two that claim one number are two objects; a digest names the one."""
         return f"live/{self.session_id}/chunks/{seq:09d}-{digest}"
 
+    def fold_key(self, first: int, last: int) -> str:
+        """Where the bytes of those chunks and all between them are one object."""
+        return f"live/{self.session_id}/folds/{first:09d}-{last:09d}"
+
 
 @dataclass(frozen=True)
 class NumberedEvent:

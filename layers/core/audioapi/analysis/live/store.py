@@ -4,6 +4,7 @@
 |---------------------|----------------------------|---------------------------------------------|
 | `session`           | routes; its end, by worker | a LiveSession                               |
 | `chunk#{seq}`       | routes                     | the digest of a chunk that was acknowledged |
+| `fold#{seq}`        | worker                     | up to which chunk one object has them       |
 | `worker`            | worker                     | who it is, and how far it is                |
 | `event#{number}`    | worker; the first by start | an event                                    |
 | `utterance#{index}` | worker                     | an Utterance, for the worker that goes on   |
@@ -153,10 +154,23 @@ def chunk_keys(session: LiveSession, start: int = 0) -> list[str]:
     numbers = range(start, session.next_chunk_seq)
     if not numbers:
         return []
-    before = numbers[:-1]  # mostly none, while somebody speaks
-    noted = items.between(session.session_id, "chunk", start, before[-1]) if before else []
+    noted = items.between(session.session_id, "chunk", start, numbers[-1] - 1)
     digests = [*(item["digest"] for item in noted), session.chunk_digest]
     return [session.chunk_key(n, digest) for n, digest in zip(numbers, digests, strict=True)]
+
+
+def note_fold(session_id: str, first: int, last: int, *, now: int) -> None:
+    """That there is an object of those chunks. Another worker's that begins with the same chunk is
+    forgotten: it has the same bytes, of more chunks or of less.
+    """
+    place = items.numbered_key(session_id, "fold", first)
+    items.put({**place, "last": last, "ttl": items.expiry(now)})
+
+
+def folds(session_id: str) -> dict[int, int]:
+    """Each fold's last chunk by its first."""
+    kept = items.between(session_id, "fold", 0, _MOST)
+    return {items.number(item): item["last"] for item in kept}
 
 
 def take_over(session_id: str, token: str) -> Cursor | None:

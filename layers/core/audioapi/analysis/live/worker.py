@@ -7,6 +7,7 @@ is dead: whoever runs takes the session over, and whoever ran before can write n
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def _tell(chunks: Chunks, teller: Teller) -> None:
     except AudioApiError as problem:
         logger.info("live session fails", code=problem.code, reason=problem.detail)
         teller.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
-    _delete_chunks(chunks.session)
+    _delete(chunks)
 
 
 def _hear_out(chunks: Chunks, teller: Teller) -> None:
@@ -160,9 +161,8 @@ def _keep_upload(chunks: Chunks, key: str) -> None:
 def _settle(session: LiveSession, outcome: Status) -> None:
     """What an end is followed by, which may be done twice."""
     store.settle(session.session_id, outcome)
-    _delete_chunks(session)
+    _delete(Chunks(session, ends_at=math.inf))
 
 
-def _delete_chunks(session: LiveSession) -> None:
-    keys = store.chunk_keys(session)
-    objects.delete_many(settings.analysis().audio_bucket, keys)
+def _delete(chunks: Chunks) -> None:
+    objects.delete_many(settings.analysis().audio_bucket, chunks.keys())
