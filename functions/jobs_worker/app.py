@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
-from audioapi.library import intake, uploaded
-from audioapi.processing import transcripts, work
-from audioapi.streaming import assembly
 
 settings.streaming()
 settings.processing()
@@ -18,22 +15,55 @@ settings.database()
 settings.library()
 settings.worker()
 
-WORK: dict[str, Callable[..., None]] = {
-    "assemble_session": assembly.assemble_session,
-    "fold_chunks": assembly.fold_chunks,
-    "process_recording": work.process_recording,
-    "process_session": work.process_session,
-    "transcribe_part": transcripts.transcribe_part,
-    "merge_transcript": transcripts.merge_transcript,
-    "transcript_ready": transcripts.transcript_ready,
-    "normalise_audio": uploaded.normalise_audio,
-    "tidy_library": intake.tidy,
+
+def of_sessions() -> dict[str, Callable[..., None]]:
+    from audioapi.streaming import assembly  # noqa: PLC0415 - each kind of job imports its own
+
+    return {
+        "assemble_session": assembly.assemble_session,
+        "fold_chunks": assembly.fold_chunks,
+    }
+
+
+def of_recordings() -> dict[str, Callable[..., None]]:
+    from audioapi.processing import transcripts, work  # noqa: PLC0415 - as above
+
+    return {
+        "process_recording": work.process_recording,
+        "process_session": work.process_session,
+        "transcribe_part": transcripts.transcribe_part,
+        "merge_transcript": transcripts.merge_transcript,
+        "transcript_ready": transcripts.transcript_ready,
+    }
+
+
+def of_the_library() -> dict[str, Callable[..., None]]:
+    from audioapi.library import intake, uploaded  # noqa: PLC0415 - as above
+
+    return {"normalise_audio": uploaded.normalise_audio, "tidy_library": intake.tidy}
+
+
+JOBS = {
+    "assemble_session": of_sessions,
+    "fold_chunks": of_sessions,
+    "process_recording": of_recordings,
+    "process_session": of_recordings,
+    "transcribe_part": of_recordings,
+    "merge_transcript": of_recordings,
+    "transcript_ready": of_recordings,
+    "normalise_audio": of_the_library,
+    "tidy_library": of_the_library,
 }
+
+
+def work(job: str) -> Callable[..., None]:
+    """What does jobs of that type."""
+    return JOBS[job]()[job]
 
 
 def do(message: dict[str, Any], delivery: jobs.Delivery) -> None:
     with delivery.held(settings.worker().worker_missed_seconds):
-        WORK[message.pop("type")](**message)
+        work(message.pop("type"))(**message)
 
 
 lambda_handler = jobs.handler(do, queue_url=settings.streaming().jobs_queue_url)

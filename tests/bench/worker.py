@@ -37,7 +37,7 @@ def main() -> None:
     if folder := sys.argv[1:]:
         in_folder = DirectoryS3(Path(folder[0]))
         objects.client = cast("Any", lambda: in_folder)
-    jobs = functions.load("jobs_worker").WORK
+    jobs = functions.load("jobs_worker").work
     orders: dict[str, Callable[..., dict[str, Any]]] = {
         "fill": fill,
         "finish": finish,
@@ -70,7 +70,7 @@ def fill(jobs: Any, session_id: str, pcm: str, sample_rate: int) -> dict[str, An
         anonymous=True,
     )
     store.add_session(session, "bench")
-    jobs["fold_chunks"](session_id)
+    jobs("fold_chunks")(session_id)
     return _kept(session_id).model_dump(mode="json")
 
 
@@ -84,7 +84,7 @@ def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
         expected_chunks=closing.total_chunks,
         now=now_ms(),
     )
-    seconds = timed(lambda: jobs["assemble_session"](closing.session_id))
+    seconds = timed(lambda: jobs("assemble_session")(closing.session_id))
     finished = _kept(closing.session_id)
     return {
         "seconds": seconds,
@@ -100,14 +100,14 @@ def process(jobs: Any, file_name: str) -> dict[str, Any]:
     task_id = processing.start(
         CALLER, CALLER.user_id, file_id=None, extension="mp3", file_name=file_name
     ).task_id
-    taken = cost(lambda: jobs["process_recording"](task_id))
+    taken = cost(lambda: jobs("process_recording")(task_id))
     return {**taken._asdict(), "peak_mb": peak_mb(), **_told(task_id)}
 
 
 def transcribe(jobs: Any, task_id: str) -> dict[str, Any]:
     """Does the jobs that a processed recording has left to do, which alone are timed."""
     parts = range(len(_task(task_id).facts.parts))  # type: ignore[union-attr]  # it is processed
-    seconds = timed(lambda: [jobs["transcribe_part"](task_id, part) for part in parts])
+    seconds = timed(lambda: [jobs("transcribe_part")(task_id, part) for part in parts])
     return {"seconds": seconds, **_told(task_id)}
 
 
