@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -194,8 +195,11 @@ async def validate(_options: argparse.Namespace, screen: Screen) -> int:
 
 async def logs(options: argparse.Namespace, _: Screen) -> int:
     """Ctrl-C ends it as the shell expects of a reader, which holds nothing."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as in `make logs | head`
-    tail.run(options)
+    try:
+        tail.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `make logs | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
     return OK
 
 

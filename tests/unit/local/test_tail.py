@@ -114,3 +114,18 @@ def test_following_shows_what_is_written_later_whole_lines_only(logs: Path) -> N
             told.append(reader.stdout.readline())
         reader.terminate()
     assert [line.split()[-1] for line in told[4:]] == ["first", "begun"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(logs: Path) -> None:
+    line = {"timestamp": "2026-11-21T09:00:05Z", "message": "much" * 10_000}
+    write(logs, "LoudFunction", *[line] * 100)
+    command = [sys.executable, "-m", "local", "logs", "--state", str(logs)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as said:
+        assert said.stdout is not None
+        assert said.stderr is not None
+        assert said.stdout.readline()
+        said.stdout.close()
+        assert said.stderr.read() == ""
+    assert said.returncode == 0
