@@ -66,7 +66,7 @@ def keys(found: LiveSession, start: int = 0) -> list[str]:
     return [chr(ord("a") + number) for number in range(start, found.next_chunk_seq)]
 
 
-def read(_: str, wanted: list[str]) -> Iterator[bytes]:
+def read(_: str, wanted: list[str], **_ahead: int) -> Iterator[bytes]:
     return (key.encode() for key in wanted)
 
 
@@ -77,6 +77,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(store, "get", world.get)
     monkeypatch.setattr(store, "chunk_keys", keys)
+    monkeypatch.setattr(store, "folds", lambda _: {})
+    monkeypatch.setattr(store, "note_fold", lambda *_, **__: None)
+    monkeypatch.setattr(objects, "put", lambda *_, **__: None)
     monkeypatch.setattr(store, "expire", lambda *_, **__: True)
     monkeypatch.setattr(objects, "read_in_order", read)
     monkeypatch.setattr(settings, "analysis", lambda: SimpleNamespace(audio_bucket="bucket"))
