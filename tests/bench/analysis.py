@@ -98,7 +98,7 @@ def _borders(listened: Sequence[Listened]) -> Iterator[Figure]:
         "an utterance's borders, mean error",
         1000 * fmean(starts + ends),
         unit="ms",
-        target=at_most(300),
+        target=at_most(250),
         seen={
             "starts, ms": 1000 * fmean(starts),
             "starts 95 %, ms": 1000 * _p95(starts),

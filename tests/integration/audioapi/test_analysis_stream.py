@@ -15,7 +15,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from audioapi import identity
 from audioapi.analysis import recorded
 from audioapi.analysis.models import Event, EventType
 from local.postgres import free_port
@@ -39,8 +38,7 @@ KEY = {"x-api-key": "alice"}
 
 @pytest.fixture
 def url(stack: Stack) -> Iterator[str]:
-    for key, caller in live_calls.CALLERS.items():
-        identity.put_api_key(key, caller)
+    live_calls.let_in()
     with served(loaded("analysis_stream").app) as address:
         yield address
 

@@ -26,6 +26,7 @@ from tests.integration.audioapi.live_calls import (
     SUMMARY,
     control,
     kept,
+    let_in,
     one_request_at_a_time,
     set_back,
     started,
@@ -44,8 +45,7 @@ ONE_CONSUMER = "Only one SSE consumer may be attached to a live session at a tim
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a clock that goes faster."""
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
     one_request_at_a_time(monkeypatch)
     monkeypatch.setattr(events, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(events, "RENEW_SECONDS", 0.02)

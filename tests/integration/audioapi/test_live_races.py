@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import forms, identity, objects, queues, settings, tables
+from audioapi import forms, objects, queues, settings, tables
 from audioapi.analysis.live import service
 from audioapi.analysis.live.models import Action, ControlRequest
 from audioapi.problems import AudioApiError, ConflictError
 from tests.forms import CONTENT_TYPE, multipart
 from tests.integration.audioapi.live_calls import (
     ALICE,
-    CALLERS,
     chunks,
     kept,
+    let_in,
     messages,
     one_request_at_a_time,
     started,
@@ -38,8 +38,7 @@ AT_ONCE = 8
 
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack) -> None:
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
 
 
 @pytest.fixture

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import identity, settings
+from audioapi import settings
 from audioapi.analysis.live import store
 from audioapi.analysis.live.models import LONGEST_MS, Status
 from audioapi.analysis.models import Event
 from audioapi.clock import now_ms
 from tests.integration.audioapi import live_calls
 from tests.integration.audioapi.live_calls import (
-    CALLERS,
     DONE,
     chunks,
     control,
     kept,
+    let_in,
     messages,
     send,
     send_form,
@@ -39,8 +39,7 @@ FINALIZED = (409, "Session already finalized")
 
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack) -> None:
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
 
 
 @pytest.fixture

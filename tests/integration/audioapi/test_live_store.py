@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from audioapi import identity, settings, tables
+from audioapi import settings, tables
 from audioapi.analysis.live import items, store
 from audioapi.analysis.live.models import Cursor, Status
 from audioapi.analysis.models import Utterance
 from audioapi.clock import now_ms
 from tests.integration.audioapi.live_calls import (
-    CALLERS,
     DONE,
     SUMMARY,
     chunks,
     control,
     kept,
+    let_in,
     send,
     started,
     transcript,
@@ -35,8 +35,7 @@ NOW = 1_795_251_600_000
 
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack) -> None:
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
 
 
 def utterance(number: int) -> Utterance:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from audioapi import identity
 from audioapi.analysis.live import events, store
 from audioapi.analysis.live.models import Status
 from audioapi.clock import now_ms
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def url(stack: Stack) -> Iterator[str]:
-    for key, caller in live_calls.CALLERS.items():
-        identity.put_api_key(key, caller)
+    live_calls.let_in()
     with served(loaded("live_events").app) as address:
         yield address
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import identity, objects, settings
+from audioapi import objects, settings
 from audioapi.analysis import conversation
 from audioapi.analysis.live import chunks, service
 from audioapi.analysis.live.chunks import Chunks, OutOfTimeError
@@ -23,9 +23,9 @@ from audioapi.media import conversation as media
 from audioapi.media.conversation import sound
 from tests import audio
 from tests.integration.audioapi.live_calls import (
-    CALLERS,
     control,
     kept,
+    let_in,
     messages,
     send,
     set_back,
@@ -60,8 +60,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack) -> None:
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
 
 
 @pytest.fixture

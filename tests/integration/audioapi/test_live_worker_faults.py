@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import identity, objects, queues, settings, tables
+from audioapi import objects, queues, settings, tables
 from audioapi.analysis import conversation
 from audioapi.analysis.live import chunks
 from tests import audio
 from tests.integration.audioapi.faults import BrokenError, Calls, DeadError, Fault, counted
-from tests.integration.audioapi.live_calls import CALLERS, control, kept, send, started
+from tests.integration.audioapi.live_calls import control, kept, let_in, send, started
 from tests.integration.audioapi.live_worker_calls import (
     PAUSE,
     RATE,
@@ -41,8 +41,7 @@ pytestmark = pytest.mark.timeout(1200)  # a minute each, if nobody else wants th
 @pytest.fixture(autouse=True)
 def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller, and a worker that waits for nothing and hears at once."""
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
     impatient: Any = SimpleNamespace(
         live_queue_url=settings.live().live_queue_url, live_idle_seconds=0.05
     )

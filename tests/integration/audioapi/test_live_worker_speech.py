@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from audioapi import identity, settings
+from audioapi import settings
 from tests import audio
-from tests.integration.audioapi.live_calls import CALLERS, control, send, started
+from tests.integration.audioapi.live_calls import control, let_in, send, started
 from tests.integration.audioapi.live_worker_calls import PAUSE, RATE, SPEECH, told, until, working
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ SPOKEN = audio.wav(SPEECH + PAUSE, rate=RATE, channels=1)
 
 @pytest.fixture(autouse=True)
 def _pocketsphinx(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for key, principal in CALLERS.items():
-        identity.put_api_key(key, principal)
+    let_in()
     monkeypatch.setenv("TRANSCRIBER", "pocketsphinx")
     settings.analysis.cache_clear()
     yield

@@ -82,12 +82,6 @@ class Chunks:
         """The bytes of all chunks that are there."""
         return (data for _, data in self._read(0))
 
-    def keys(self) -> list[str]:
-        """Of all objects that have them."""
-        folds = store.folds(self.session.session_id)
-        folded = [self.session.fold_key(*fold) for fold in folds.items()]
-        return [*store.chunk_keys(self.session), *folded]
-
     def check_time(self) -> None:
         """Raises OutOfTimeError when no time is left to begin anything."""
         if time.monotonic() > self._ends_at:

@@ -7,7 +7,6 @@ is dead: whoever runs takes the session over, and whoever ran before can write n
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,7 @@ def _tell(chunks: Chunks, teller: Teller) -> None:
     except AudioApiError as problem:
         logger.info("live session fails", code=problem.code, reason=problem.detail)
         teller.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
-    _delete(chunks)
+    _delete_chunks(chunks.session)
 
 
 def _hear_out(chunks: Chunks, teller: Teller) -> None:
@@ -161,8 +160,8 @@ def _keep_upload(chunks: Chunks, key: str) -> None:
 def _settle(session: LiveSession, outcome: Status) -> None:
     """What an end is followed by, which may be done twice."""
     store.settle(session.session_id, outcome)
-    _delete(Chunks(session, ends_at=math.inf))
+    _delete_chunks(session)
 
 
-def _delete(chunks: Chunks) -> None:
-    objects.delete_many(settings.analysis().audio_bucket, chunks.keys())
+def _delete_chunks(session: LiveSession) -> None:
+    objects.delete_many(settings.analysis().audio_bucket, store.object_keys(session))
