@@ -19,7 +19,7 @@ export AWS_DEFAULT_REGION ?= us-east-1
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 HOST := $(subst aarch64,arm64,$(shell uname -m))
-CODE := layers/core functions local clients/python tests
+CODE := layers/core functions local tools clients/python tests
 
 .PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template scan audit validate build sam-local deploy ffmpeg lock clean
 
@@ -65,7 +65,7 @@ bench: $(READY)  ## Measures side by side with plain ways, prints a table and ke
 	$(BIN)/python -m tests.bench
 
 openapi: $(READY)  ## Writes docs/openapi.json anew from the functions; check compares it
-	$(BIN)/python -m local.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
+	$(BIN)/python -m tools.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 
 typescript: $(READY) $(PACKAGES)  ## Checks the TypeScript client and runs its tests; needs Node 20.19 or newer
 	cd $(TYPESCRIPT) && npm run --silent check && npm test --silent
@@ -90,10 +90,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 
 types: $(READY)
-	$(BIN)/mypy layers/core/audioapi local clients/python/audio_client tests functions/*/app.py
+	$(BIN)/mypy layers/core/audioapi local tools clients/python/audio_client tests functions/*/app.py
 
 template: $(READY)
-	$(BIN)/python -m local validate
+	$(BIN)/python -m tools.validate
 
 # In an environment of their own, for their versions of boto3 and others are not ours.
 $(SCANNERS)/.ready: requirements-scan.txt | $(READY)
@@ -110,14 +110,14 @@ audit: $(SCANNERS)/.ready  ## Asks for known holes in dependencies; AUDIT=requir
 validate: $(READY)  ## Validates the template with SAM, and its translation with cfn-lint
 	$(SAM) validate
 	$(SAM) validate --lint
-	$(BIN)/python -m local validate
+	$(BIN)/python -m tools.validate
 
 # SAM gets the processor as a parameter, the layers' own makefiles by the environment.
 build: export ARCH ?= x86_64
 build: export CROSS_PREFIX ?= $(if $(filter-out $(HOST),$(ARCH)),$(subst arm64,aarch64,$(ARCH))-linux-gnu-)
 build: $(READY)  ## Builds functions and layers for a deployment, for ARCH, and tells their sizes
 	$(SAM) build --parallel --cached --parameter-overrides Architecture=$(ARCH)
-	$(BIN)/python -m local.sizes
+	$(BIN)/python -m tools.sizes
 
 sam-local: $(READY)  ## Compares sam local, which needs Docker, with the local stack and with AWS's events
 	@tests/sam_local/run

@@ -8,6 +8,6 @@ if __name__ == "__main__":
     # The client isn't installed here: it is used from where it is written.
     sys.path.insert(0, str(Path(__file__).parent.parent / "clients" / "python"))
 
-    from local.cli import main
+    from local.command_line.cli import main
 
     sys.exit(main())

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aws_lambda_powertools.event_handler import Response
 
 from audioapi import http, identity, problems, settings
-from audioapi.analysis import redirect
+from audioapi.analysis.events import redirect
 
 settings.analysis_stream()
 settings.live_events()

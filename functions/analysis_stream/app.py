@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from audioapi import identity, problems, settings, web
-from audioapi.analysis import intake, recorded, sse
+from audioapi.analysis.events import sse
+from audioapi.analysis.recorded import intake, service
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,14 +35,14 @@ def analyze(request: Request) -> Response:
     caller = identity.required(web.caller(request))
     content_type = request.headers.get("content-type")
     with intake.opened(caller, content_type, web.body(request)) as (source, goal):
-        analysis = _result(recorded.analyse(caller, source, goal=goal))
+        analysis = _result(service.analyse(caller, source, goal=goal))
     return Response(analysis.model_dump_json(), media_type="application/json")
 
 
 def _analysed(caller: Principal, request: Request) -> Generator[sse.Frame]:
     content_type = request.headers.get("content-type")
     with intake.opened(caller, content_type, web.body(request)) as (source, goal):
-        for event in recorded.stream(caller, source, goal=goal):
+        for event in service.stream(caller, source, goal=goal):
             yield sse.Frame(event)
 
 

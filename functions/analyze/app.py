@@ -7,9 +7,10 @@ import base64
 from aws_lambda_powertools.event_handler import Response
 
 from audioapi import http, identity, problems, settings
-from audioapi.analysis import intake, recorded, redirect
+from audioapi.analysis.events import redirect
 from audioapi.analysis.models import Analysis
-from audioapi.analysis.recorded import TooLongForRequestError
+from audioapi.analysis.recorded import intake, service
+from audioapi.analysis.recorded.service import TooLongForRequestError
 
 settings.analysis()
 settings.analysis_stream()
@@ -23,7 +24,7 @@ def analyze() -> Analysis:
     body = event.body or ""
     blocks = [base64.b64decode(body) if event.is_base64_encoded else body.encode()]
     with intake.opened(caller, event.headers.get("content-type"), blocks) as (source, goal):
-        return recorded.analyse_at_once(caller, source, goal=goal)
+        return service.analyse_at_once(caller, source, goal=goal)
 
 
 def send_on(_: TooLongForRequestError) -> Response[str]:

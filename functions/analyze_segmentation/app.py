@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from audioapi import http, identity, problems, settings
-from audioapi.analysis import timelines
 from audioapi.analysis.models import Segmentation
-from audioapi.analysis.timelines import Timeline
+from audioapi.analysis.recorded import timelines
+from audioapi.analysis.recorded.timelines import Timeline
 
 settings.analysis()
 app = http.resolver(problems.ANALYSIS)

@@ -11,8 +11,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from audioapi import identity, problems, settings, web
-from audioapi.analysis import sse
-from audioapi.analysis.live import events
+from audioapi.analysis.events import sse
+from audioapi.analysis.live import event_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from audioapi.analysis.live.events import Attachment
+    from audioapi.analysis.live.event_stream import Attachment
 
 settings.analysis()
 
@@ -31,7 +31,7 @@ ENDS_BEFORE_SECONDS = 15
 def live_events(request: Request) -> Response:
     caller = identity.required(web.caller(request))
     last_event_id = request.headers.get("last-event-id")
-    attachment = events.attach(caller, request.path_params["session_id"], last_event_id)
+    attachment = event_stream.attach(caller, request.path_params["session_id"], last_event_id)
     stopped_at = web.deadline(request)
     return sse.EventStream(
         _told(attachment),
@@ -43,7 +43,7 @@ def live_events(request: Request) -> Response:
 
 
 async def _told(attachment: Attachment) -> AsyncGenerator[sse.Frame]:
-    async with aclosing(events.stream(attachment)) as messages:
+    async with aclosing(event_stream.stream(attachment)) as messages:
         async for message in messages:
             yield sse.Frame(message.event, message.id, message.told_at)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from audioapi import jobs, settings
-from audioapi.analysis.live import given_up
+from audioapi.analysis.live import dead_letters
 
 settings.analysis()
 
 
 def give_up(message: dict[str, Any], _: jobs.Delivery) -> None:
-    given_up.give_up(message["session_id"])
+    dead_letters.give_up(message["session_id"])
 
 
 lambda_handler = jobs.handler(give_up, queue_url=settings.live_failed().live_failed_queue_url)

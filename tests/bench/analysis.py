@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean, quantiles
 from typing import TYPE_CHECKING, Any
 
-from audioapi.analysis.prosody import prosody
+from audioapi.analysis.voice.prosody import prosody
 from audioapi.speech.utterances import RATE, Speech
 from tests.bench import voices
 from tests.bench.bench import ROOT, Bench, Measurement

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local import template
-from local.aws import ACCOUNT, REGION
-from local.permissions import pairs
-from local.stack import TEMPLATE
-from local.stack import environment as credentials
+from local.services.permissions import pairs
+from local.stack.stack import TEMPLATE
+from local.stack.stack import environment as credentials
+from local.template import reader
+from local.template.account import ACCOUNT, REGION
 from tests.bench.bench import ROOT, Bench, Measurement
 from tests.bench.results import Figure, at_most
 from tests.bench.timing import interleaved
@@ -24,7 +24,7 @@ from tests.bench.timing import interleaved
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local.model import Function, Stack
+    from local.template.model import Function, Stack
 
 _PROGRAM = Path(__file__).with_name("cold.py")
 _CLIENTS = {"execute-api": "apigatewaymanagementapi", "bedrock": "bedrock-runtime"}
@@ -57,7 +57,7 @@ class Needs:
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    stack = template.load(TEMPLATE, _PARAMETERS, template.Deployment("http://a", "http://b"))
+    stack = reader.load(TEMPLATE, _PARAMETERS, reader.Deployment("http://a", "http://b"))
     code = bench.folder / "code"
     _compile(code)
     names = _OF_EACH_KIND if bench.quick else sorted(stack.functions)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from local import ffmpeg
+from local.services import ffmpeg
 from tests.audio import pcm
 from tests.bench.bench import Bench, Measurement
 from tests.bench.jobs import Worker

@@ -21,12 +21,12 @@ from audioapi import database
 from audioapi.library import store
 from audioapi.library.models import LibraryAudio, ProcessingStatus, UsageType
 from audioapi.organizations import Organization
-from local import clients
-from local.aws import REGION
-from local.guard import Guard
-from local.logs import Logs
-from local.model import Function
-from local.runtime import Functions
+from local.processes.supervisor import Supervisor
+from local.runtime.functions import Functions
+from local.runtime.logs import Logs
+from local.services import clients
+from local.template.account import REGION
+from local.template.model import Function
 from tests.bench.bench import ROOT, Bench, Measurement
 from tests.bench.results import Figure, Target, at_most
 from tests.bench.services import with_database
@@ -207,14 +207,14 @@ async def _by_turns(
 ) -> dict[str, list[float]]:
     """Seconds of each round's calls, by their names."""
     taken: dict[str, list[float]] = {call.name: [] for call in calls}
-    with Guard(folder / "functions.json") as guard, Logs(folder, console=None) as logs:
+    with Supervisor(folder / "functions.json") as supervisor, Logs(folder, console=None) as logs:
         async with Functions(
             functions,
             environment={},
             logs=logs,
             region=REGION,
             watch=False,
-            on_spawn=guard.watch,
+            on_spawn=supervisor.watch,
         ) as running:
             for number in range(-_WARMING_UP, rounds):
                 for call in calls:

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audioapi.analysis.hearing import Heard, Listener
-from audioapi.analysis.prosody import prosody
+from audioapi.analysis.recognition.diarisation import Diariser, RecognisedUtterance
+from audioapi.analysis.voice.prosody import prosody
 from audioapi.speech.live import LivePocketSphinx
 from audioapi.speech.utterances import RATE
 from tests.bench.timing import peak_mb
@@ -23,15 +23,15 @@ _BLOCK_BYTES = RATE // 10 * 2
 
 
 def main(path: Path) -> None:
-    listener = Listener(1, LivePocketSphinx())
+    diariser = Diariser(1, LivePocketSphinx())
     began, heard, waits = time.process_time(), list[dict[str, Any]](), list[float]()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             at = time.process_time()
-            found = list(_told(listener.feed(block)))
+            found = list(_told(diariser.feed(block)))
             waits += [time.process_time() - at] * len(found)
             heard += found
-    heard += _told(listener.finish())
+    heard += _told(diariser.finish())
     print(  # noqa: T201 - for the process that started this one
         json.dumps(
             {
@@ -46,7 +46,7 @@ def main(path: Path) -> None:
 
 def _told(found: Iterator[object]) -> Iterator[dict[str, Any]]:
     for it in found:
-        if isinstance(it, Heard):
+        if isinstance(it, RecognisedUtterance):
             prosody(it.speech, it.words)
             text = " ".join(word.text for word in it.words)
             yield {"start": it.speech.start, "end": it.speech.end, "text": text}

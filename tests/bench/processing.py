@@ -15,7 +15,7 @@ import imageio_ffmpeg  # type: ignore[import-untyped]
 import psutil
 
 from audioapi.recordings import recording_key
-from local import ffmpeg
+from local.services import ffmpeg
 from tests.bench.bench import ROOT, Bench, Measurement
 from tests.bench.jobs import Worker
 from tests.bench.results import Figure, Target, at_most

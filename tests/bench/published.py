@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from audioapi.media import assemble, wav
-from local import ffmpeg
+from local.services import ffmpeg
 from tests.audio import pcm, samples_of
 from tests.bench.bench import Bench, Measurement
 from tests.bench.results import Figure, at_least

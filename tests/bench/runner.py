@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from local import ffmpeg
+from local.services import ffmpeg
 from tests.bench import results
 from tests.bench.bench import Bench, Measurement
 from tests.bench.results import Figure, Outcome

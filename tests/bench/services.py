@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from audioapi import migrations
-from local import clients, ffmpeg, provision, template
-from local.aws import ACCOUNT, REGION, Aws
-from local.guard import Guard
-from local.postgres import Postgres
-from local.stack import DATABASE_SECRET, TEMPLATE
-from local.stack import environment as credentials
+from local.processes.supervisor import Supervisor
+from local.services import clients, ffmpeg, provision
+from local.services.aws import Aws
+from local.services.postgres import Postgres
+from local.stack.stack import DATABASE_SECRET, TEMPLATE
+from local.stack.stack import environment as credentials
+from local.template import reader
+from local.template.account import ACCOUNT, REGION
 from tests.bench.bench import ROOT
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ _PARAMETERS = {
 def provisioned(folder: Path) -> Iterator[dict[str, str]]:
     """The environment of a process that may run any function, while the services are up."""
     folder.mkdir()
-    with Guard(folder / "services.json") as guard:
-        aws = Aws(folder / "aws.log", guard)
+    with Supervisor(folder / "services.json") as supervisor:
+        aws = Aws(folder / "aws.log", supervisor)
         aws.start()
         try:
-            deployment = template.Deployment("http://127.0.0.1:1", aws.url)  # nobody is connected
-            stack = template.load(TEMPLATE, _PARAMETERS, deployment)
+            deployment = reader.Deployment("http://127.0.0.1:1", aws.url)  # nobody is connected
+            stack = reader.load(TEMPLATE, _PARAMETERS, deployment)
             provision.provision(stack.resources.values(), clients.connect(aws.url))
             # A web server's would have the processes taken for web servers.
             lambdas = [it for it in stack.functions.values() if not it.is_web_server]
@@ -65,8 +67,8 @@ def with_database(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
     folder.mkdir()
-    with Guard(folder / "postgres.json") as guard:
-        server = Postgres(folder, folder / "postgres.log", guard)
+    with Supervisor(folder / "postgres.json") as supervisor:
+        server = Postgres(folder, folder / "postgres.log", supervisor)
         server.start()
         try:
             migrations.upgrade(server.url)

@@ -17,7 +17,7 @@ import boto3
 
 from audioapi import settings
 from audioapi.clock import now_ms
-from local import clients
+from local.services import clients
 from tests.audio import pcm
 from tests.bench import functions
 from tests.bench.bench import ROOT

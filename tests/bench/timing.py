@@ -8,7 +8,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from local.processes import peak_memory
+from local.processes.sessions import peak_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

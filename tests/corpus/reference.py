@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local import ffmpeg
+from local.services import ffmpeg
 
 if TYPE_CHECKING:
     from tests.corpus.case import Case

@@ -20,7 +20,7 @@ import psutil
 import psycopg2
 import pytest
 
-from local.seed import ORGANIZATION
+from local.stack.seed import ORGANIZATION
 from tests import audio
 from tests.e2e.stack import Answer, Stack, fetch, pause, running, wait_for
 from tests.forms import CONTENT_TYPE, multipart

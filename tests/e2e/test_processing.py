@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 import webvtt
 
-from local.seed import ORGANIZATION, USER
+from local.stack.seed import ORGANIZATION, USER
 from tests.audio import chunks, pcm, samples_of, wav
 from tests.e2e.stack import Answer, Stack, fetch, running, wait_for
 from tests.e2e.wire import CLOSE, chunk, connected

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from audio_client import AudioStreamer
-from local import ffmpeg
+from local.services import ffmpeg
 from tests.audio import encoded, samples_of, wav_bytes, write_wav
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from urllib.request import Request
 import pytest
 
 from audio_client.web import Web
-from local import clients
+from local.services import clients
 from tests.audio import write_wav
 from tests.e2e.stack import Answer, fetch, wait_for
 

@@ -11,8 +11,8 @@ from urllib.request import Request
 import boto3
 import pytest
 
-from local.aws import REGION
-from local.seed import ORGANIZATION, USER
+from local.stack.seed import ORGANIZATION, USER
+from local.template.account import REGION
 from tests.e2e.stack import Answer, fetch, wait_for
 from tests.receiver import Receiver, receiving, status
 

@@ -10,20 +10,21 @@ import pytest
 from moto import mock_aws
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
-from audioapi.analysis import bedrock
+from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
-from local import clients, ffmpeg, provision, template
-from local.guard import Guard
-from local.postgres import Postgres
+from local.processes.supervisor import Supervisor
+from local.services import clients, ffmpeg, provision
+from local.services.postgres import Postgres
+from local.template import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 ENDPOINT = "https://sqs.us-east-1.amazonaws.com"
-DEPLOYMENT = template.Deployment("http://127.0.0.1:8000", ENDPOINT)
+DEPLOYMENT = reader.Deployment("http://127.0.0.1:8000", ENDPOINT)
 PARAMETERS = {
     "AllowAnonymousStreaming": "true",
     "CloseSettleSeconds": "0",
@@ -66,7 +67,7 @@ CACHED = (
 @pytest.fixture(scope="session")
 def described() -> Stack:
     """The template, which takes a second to read."""
-    return template.load(Path("template.yaml"), PARAMETERS, DEPLOYMENT)
+    return reader.load(Path("template.yaml"), PARAMETERS, DEPLOYMENT)
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +104,8 @@ def forget() -> None:
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL of the tests' own, migrated to the newest revision."""
     home = tmp_path_factory.mktemp("postgres")
-    with Guard(home / "stack.json") as guard:
-        server = Postgres(home, home / "postgres.log", guard)
+    with Supervisor(home / "stack.json") as supervisor:
+        server = Postgres(home, home / "postgres.log", supervisor)
         server.start()
         migrations.upgrade(server.url)
         yield server.url

@@ -11,22 +11,22 @@ import pytest
 from samcli.commands.build.command import cli as sam_build  # type: ignore[import-untyped]
 from samcli.commands.deploy.command import cli as sam_deploy  # type: ignore[import-untyped]
 
-from local import template
-from local.intrinsics import parameter_values
+from local.template import reader
+from local.template.intrinsics import parameter_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAIN = Path("template.yaml")
-SOURCE = template.read(MAIN)
+SOURCE = reader.read(MAIN)
 
 
 def translated(change: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """The resources that CloudFormation gets, with `change` in the source's CoreLayer."""
     source = deepcopy(SOURCE)
-    template.detach_folders(source, MAIN.parent)
+    reader.detach_folders(source, MAIN.parent)
     source["Resources"]["CoreLayer"]["Properties"].update(change or {})
-    found: dict[str, dict[str, Any]] = template.translate(source, {}, "us-east-1")["Resources"]
+    found: dict[str, dict[str, Any]] = reader.translate(source, {}, "us-east-1")["Resources"]
     return found
 
 
@@ -81,7 +81,7 @@ def test_a_changed_layer_is_a_new_version_of_every_function(
 
 
 def test_traffic_moves_under_the_alarms_eyes(resources: dict[str, dict[str, Any]]) -> None:
-    alarm = template.read(Path("observability.yaml"))["Resources"]["DeploymentFailuresAlarm"]
+    alarm = reader.read(Path("observability.yaml"))["Resources"]["DeploymentFailuresAlarm"]
     name = alarm["Properties"]["AlarmName"]["Fn::Sub"].replace("Name", "AWS::StackName")
     groups = of("AWS::CodeDeploy::DeploymentGroup", resources)
     assert len(groups) == len(of("AWS::Lambda::Function", resources)) - 1  # not the migrations'
@@ -121,7 +121,7 @@ KEPT = {"ApiKeysTable", "AudioBucket", "Cluster", "StreamsTable", "WebhooksTable
 
 @pytest.mark.parametrize("path", sorted(Path().glob("[!.]*.yaml")), ids=str)
 def test_whatever_holds_something_says_what_becomes_of_it(path: Path) -> None:
-    for name, resource in template.read(path)["Resources"].items():
+    for name, resource in reader.read(path)["Resources"].items():
         if resource["Type"] in STATEFUL:
             policies = {resource["DeletionPolicy"], resource["UpdateReplacePolicy"]}
             assert policies <= ({"Retain", "Snapshot"} if name in KEPT else {"Delete"}), name

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
-from local import template
+from local.template import reader
 
 PATH = Path("front_door.yaml")
-SOURCE = template.read(PATH)
+SOURCE = reader.read(PATH)
 RESOURCES: dict[str, dict[str, Any]] = SOURCE["Resources"]
 DISTRIBUTION = RESOURCES["Distribution"]["Properties"]["DistributionConfig"]
 BEHAVIOURS = {it["PathPattern"]: it for it in DISTRIBUTION["CacheBehaviors"]}
-MAIN = template.read(Path("template.yaml"))
+MAIN = reader.read(Path("template.yaml"))
 CASES = json.loads(Path("tests/data/websocket_paths.json").read_text())
 
 # Calls the function as CloudFront does, and puts the query together again as CloudFront does.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import template
-from local.permissions import pairs
-from tests.reach import asked
+from local.services.permissions import pairs
+from local.template import reader
+from tests.call_graph import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Function, Stack
+    from local.template.model import Function, Stack
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret"
 EVERYTHING_ON = {
@@ -29,7 +29,7 @@ EVERYTHING_ON = {
 NAMED_BY_NO_SETTING = {"bedrock", "execute-api", "transcribe"}
 FUNCTIONS = [
     name
-    for name, resource in template.read(Path("template.yaml"))["Resources"].items()
+    for name, resource in reader.read(Path("template.yaml"))["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 ]
 
@@ -37,8 +37,8 @@ FUNCTIONS = [
 @pytest.fixture(scope="module")
 def all_on() -> Stack:
     """The template with all that may be turned on, and so each policy at its widest."""
-    nowhere = template.Deployment("http://localhost", "http://localhost")
-    return template.load(Path("template.yaml"), EVERYTHING_ON, nowhere)
+    nowhere = reader.Deployment("http://localhost", "http://localhost")
+    return reader.load(Path("template.yaml"), EVERYTHING_ON, nowhere)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

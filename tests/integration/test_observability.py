@@ -11,12 +11,12 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from audioapi.observe import NAMESPACE, Metric
-from local import template
+from local.template import reader
 
 PATH = Path("observability.yaml")
-SOURCE = template.read(PATH)
+SOURCE = reader.read(PATH)
 RESOURCES: dict[str, dict[str, Any]] = SOURCE["Resources"]
-MAIN = template.read(Path("template.yaml"))
+MAIN = reader.read(Path("template.yaml"))
 RUNBOOK = Path("docs/runbook.md").read_text()
 METRICS = set(get_args(Metric))
 ALARMS = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::CloudWatch::Alarm"]

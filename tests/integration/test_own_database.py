@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
-from local import template
+from local.template import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PATH = Path("own_database.yaml")
-SOURCE = template.read(PATH)
+SOURCE = reader.read(PATH)
 RESOURCES: Mapping[str, dict[str, Any]] = SOURCE["Resources"]
 FUNCTIONS = {"Fn::GetAtt": ["FunctionsSecurityGroup", "GroupId"]}
 CLUSTER = {"Fn::GetAtt": ["ClusterSecurityGroup", "GroupId"]}

@@ -30,7 +30,7 @@ def asked(path: str) -> tuple[int, dict[str, str], str]:
 def test_the_committed_document_is_what_the_functions_say() -> None:
     """Otherwise: make openapi."""
     printed = subprocess.run(
-        [sys.executable, "-m", "local.openapi"], capture_output=True, check=True, text=True
+        [sys.executable, "-m", "tools.openapi"], capture_output=True, check=True, text=True
     )
     assert printed.stdout == Path("docs/openapi.json").read_text()
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import template
+from local.template import reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TEMPLATES = {
-    name: template.read(Path(f"{name}.yaml"))
+    name: reader.read(Path(f"{name}.yaml"))
     for name in ("template", "own_database", "observability")
 }
 RESOURCES: list[tuple[str, str, dict[str, Any]]] = [

@@ -21,7 +21,7 @@ from audioapi.organizations import Organization
 from audioapi.streaming import store
 from audioapi.webhooks import store as webhook_store
 from audioapi.webhooks.models import Delivery, EventType, Webhook
-from local import template
+from local.template import reader
 from tests.integration.audioapi import library_calls
 from tests.integration.audioapi.memory_calls import remember
 from tests.unit.audioapi.context import Context
@@ -30,9 +30,9 @@ from tests.unit.audioapi.test_session_states import session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
-SOURCE = template.read(Path("template.yaml"))
+SOURCE = reader.read(Path("template.yaml"))
 FUNCTIONS = [
     name
     for name, resource in SOURCE["Resources"].items()
@@ -278,9 +278,9 @@ def test_every_parameter_is_described_used_and_documented() -> None:
 @pytest.mark.parametrize("name", SOURCE["Parameters"])
 def test_a_malformed_parameter_fails_at_deploy_by_name(name: str) -> None:
     """CloudFormation looks at what a parameter declares before it makes anything; so do we."""
-    nowhere = template.Deployment("http://localhost", "http://localhost")
-    with pytest.raises(template.TemplateError, match=f"Parameter {name} is "):
-        template.load(Path("template.yaml"), {name: "no such, thing "}, nowhere)
+    nowhere = reader.Deployment("http://localhost", "http://localhost")
+    with pytest.raises(reader.TemplateError, match=f"Parameter {name} is "):
+        reader.load(Path("template.yaml"), {name: "no such, thing "}, nowhere)
 
 
 def test_every_route_and_error_code_is_documented() -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from local.cli import forget_aws
-from local.stack import ROOT, TEMPLATE, LocalStack, Options
+from local.services.clients import forget_aws
+from local.stack.stack import ROOT, TEMPLATE, LocalStack, Options
 from tests.sam_local import answers, differences, events, sam
 from tests.sam_local.cases import CASES
 

@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from local.clients import connect
-from local.stack import PARAMETERS, TEMPLATE
-from local.template import Deployment, load, read
+from local.services.clients import connect
+from local.stack.stack import PARAMETERS, TEMPLATE
+from local.template.reader import Deployment, load, read
 from tests.sam_local.cases import CASES, send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from local.state import Address
+    from local.stack.state import Address
     from tests.sam_local.cases import Answer
 
 ENDPOINT = "AWS_ENDPOINT_URL"

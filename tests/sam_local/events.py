@@ -10,17 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from local.front import Gateway
-from local.model import Invocation
-from local.stack import TEMPLATE
-from local.template import Deployment, load, read
+from local.gateways.multiplexer import Gateway
+from local.stack.stack import TEMPLATE
+from local.template.model import Invocation
+from local.template.reader import Deployment, load, read
 from tests.sam_local.cases import CASES, Case, send
 from tests.sam_local.echo.app import lambda_handler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 ECHO = Path(__file__).parent / "echo"
 # The template's own database needs no more than this said of it to be left out.

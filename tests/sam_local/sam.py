@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.aws import CREDENTIALS
-from local.postgres import free_port
+from local.processes.ports import free_port
+from local.services.clients import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

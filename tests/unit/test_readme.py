@@ -14,7 +14,7 @@ BY_A_TEST = {
     "run": "tests/e2e/test_readme.py",
     "logs": "tests/e2e/test_readme.py",
     "migrate": "tests/e2e/test_readme.py",
-    "demo": "tests/integration/local/test_stack.py",
+    "demo": "tests/integration/local/stack/test_stack.py",
     "faults": "tests/e2e/test_faults.py",
     "live-show": "tests/e2e/test_analysis.py",
     "bench": "tests/bench/test_bench.py",

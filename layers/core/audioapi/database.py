@@ -19,7 +19,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from audioapi import settings, vault
+from audioapi import secrets, settings
 from audioapi.observe import logger
 from audioapi.problems import UnavailableError
 
@@ -129,7 +129,7 @@ def url() -> str:
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
     """
     arn = settings.database().database_secret_arn
-    secret = vault.read(arn, variable="DATABASE_SECRET_ARN").strip()
+    secret = secrets.read(arn, variable="DATABASE_SECRET_ARN").strip()
     try:
         found = _of_rds(secret) if secret.startswith("{") else secret
     except (ValueError, KeyError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from audioapi import settings, tables, vault
+from audioapi import secrets, settings, tables
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def jwt_secret() -> str | None:
     arn = settings.identity().jwt_secret_arn
     if arn is None:
         return None
-    secret = vault.read(arn, variable="JWT_SECRET_ARN")
+    secret = secrets.read(arn, variable="JWT_SECRET_ARN")
     if len(secret.encode()) < _SECRET_BYTES:
         raise settings.SettingsError(
             f"JWT_SECRET_ARN: the secret has less than {_SECRET_BYTES} bytes, which HS256 needs"

@@ -12,7 +12,7 @@ from tests.receiver import Receiver, receiving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 
 @pytest.fixture

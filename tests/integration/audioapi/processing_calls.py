@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
-from audioapi.processing import given_up, store, transcripts, work
+from audioapi.processing import dead_letters, store, transcripts, work
 from audioapi.recordings import recording_key
 from tests.integration.audioapi.functions import loaded
 from tests.integration.audioapi.sessions import received
@@ -30,11 +30,11 @@ WORK: dict[str, Callable[..., None]] = {
     "transcript_ready": transcripts.transcript_ready,
 }
 GIVE_UP: dict[str, Callable[..., None]] = {
-    "process_recording": given_up.recording,
-    "process_session": given_up.session,
-    "transcribe_part": given_up.part,
-    "merge_transcript": given_up.recording,
-    "transcript_ready": given_up.amazon_job,
+    "process_recording": dead_letters.recording,
+    "process_session": dead_letters.session,
+    "transcribe_part": dead_letters.part,
+    "merge_transcript": dead_letters.recording,
+    "transcript_ready": dead_letters.amazon_job,
 }
 
 

@@ -21,9 +21,10 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from audioapi import database, migrations, settings
 from audioapi.organizations import Organization
 from audioapi.problems import UnavailableError
-from local import postgres
-from local.guard import Guard
-from local.postgres import Postgres
+from local.processes.ports import free_port
+from local.processes.supervisor import Supervisor
+from local.services import postgres
+from local.services.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +40,10 @@ PATIENTLY = 30.0
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL that tests may ill-treat, at the same address after each start, if empty."""
     home = tmp_path_factory.mktemp("postgres")
-    port = postgres.free_port()
-    with Guard(home / "stack.json") as guard, pytest.MonkeyPatch.context() as patch:
+    port = free_port()
+    with Supervisor(home / "stack.json") as supervisor, pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres, "free_port", lambda: port)
-        server = Postgres(home, home / "postgres.log", guard)
+        server = Postgres(home, home / "postgres.log", supervisor)
         server.start()
         yield server
         server.stop()

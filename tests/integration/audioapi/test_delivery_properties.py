@@ -31,7 +31,7 @@ from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, rec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 # moto gets slower with what it holds, so many examples are many tests.
 BATCHES = int(os.environ.get("DELIVERY_BATCHES", "0"))

@@ -16,7 +16,7 @@ from tests.audio import pcm, samples_of, wav_bytes
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say, stored
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 AUDIO = pcm(rate=16000, channels=1, seconds=0.2)
 

@@ -14,7 +14,7 @@ from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, rec
 from tests.integration.audioapi.test_durability import bucket, run_jobs, samples
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 AUDIO = pcm(rate=16000, channels=1, seconds=1.0)
 PIECES = [AUDIO[at : at + 800] for at in range(0, len(AUDIO), 800)]

@@ -17,7 +17,7 @@ from tests.unit.audioapi.context import Context
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 EVENT = json.loads(Path("events/health.json").read_text())
 

@@ -14,7 +14,7 @@ from audioapi.webhooks import service
 from tests.integration.audioapi.webhook_calls import Answer, PatientContext, call
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 URL = "https://127.0.0.1:8443/audio-events"
 

@@ -24,7 +24,7 @@ from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 ALICE = Principal("alice", "acme")
 SECRET = "a secret of at least thirty-two bytes"

@@ -31,7 +31,7 @@ from tests.integration.audioapi.wire import SQL, Calls, Wire, tapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 WAV = audio.wav_bytes(rate=16000, channels=1, seconds=0.2)
 WHOLE = ["original", "processed.wav", "waveform.json"]

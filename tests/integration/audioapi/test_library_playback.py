@@ -13,7 +13,7 @@ from tests.integration.audioapi.library_calls import Answer, add, call, noise, o
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 SIZE = len(noise())
 

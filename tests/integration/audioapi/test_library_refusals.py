@@ -18,7 +18,7 @@ from tests.integration.audioapi.library_calls import (
 )
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 
 @pytest.fixture

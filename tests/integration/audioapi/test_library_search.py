@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 ROWS = 100_000
 

@@ -21,7 +21,7 @@ from tests.integration.audioapi.library_calls import (
 )
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 CALLS = 1_000
 OF_ONE_AUDIO = (

@@ -32,7 +32,7 @@ from tests.integration.audioapi.library_upload_calls import (
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 WAV = audio.wav_bytes(rate=16000, channels=1, seconds=1.0)
 FORMATS: dict[str, tuple[str, ...]] = {

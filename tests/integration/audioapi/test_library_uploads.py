@@ -23,7 +23,7 @@ from tests.integration.audioapi.library_upload_calls import (
 )
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 M4A = audio.encoded("ipod", "-c:a", "aac", channels=2)
 WAV = audio.wav(audio.pcm(rate=48000, channels=2, seconds=1.0) * 50, rate=48000, channels=2)

@@ -16,7 +16,7 @@ from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 AUDIO = pcm(rate=16000, channels=1, seconds=0.01)
 

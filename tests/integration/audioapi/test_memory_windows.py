@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from audioapi.memories.models import Recording
-    from local.model import Stack
+    from local.template.model import Stack
 
 
 @dataclass(frozen=True)

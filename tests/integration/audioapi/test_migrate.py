@@ -22,8 +22,8 @@ from moto import mock_aws
 from sqlalchemy import text
 
 from audioapi import database, identity, migrations, settings
-from local.guard import Guard
-from local.postgres import Postgres
+from local.processes.supervisor import Supervisor
+from local.services.postgres import Postgres
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def cloudformation() -> Iterator[CloudFormation]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     home = tmp_path_factory.mktemp("postgres")
-    with Guard(home / "stack.json") as guard:
-        server = Postgres(home, home / "postgres.log", guard)
+    with Supervisor(home / "stack.json") as supervisor:
+        server = Postgres(home, home / "postgres.log", supervisor)
         server.start()
         yield server
         server.stop()

@@ -37,7 +37,7 @@ from tests.integration.audioapi.sessions import received, stored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 RECORDING = audio.wav_bytes(rate=16000, channels=1, seconds=1.0)
 OWNER = Principal("dev-user", "acme-corp")

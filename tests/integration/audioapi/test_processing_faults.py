@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audioapi.speech.utterances import Speech
-    from local.model import Stack
+    from local.template.model import Stack
 
 SPEECH = audio.samples_of(Path("local/samples/speech.wav").read_bytes())
 RECORDING = audio.wav(SPEECH, rate=16000, channels=1)
@@ -41,10 +41,10 @@ def wire(stack: Stack, database_secret: None) -> Iterator[Wire]:
         yield wire
 
 
-class Ears:
+class FakeRecogniser:
     """Hears one word in each utterance: how long it is."""
 
-    name, version, language = "ears", "1", "en-US"
+    name, version, language = "fake", "1", "en-US"
 
     def words(self, speech: Speech) -> tuple[Word, ...]:
         return (Word(str(len(speech.pcm)), speech.start, speech.end, 1.0),)
@@ -59,7 +59,7 @@ def _three_parts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.memories.cache_clear()
     plan = parts.plan
     monkeypatch.setattr(parts, "plan", lambda seconds, silences: plan(seconds, silences, 2.5))
-    monkeypatch.setattr(transcripts, "_recogniser", Ears)
+    monkeypatch.setattr(transcripts, "_recogniser", FakeRecogniser)
 
 
 def run(wire: Wire, calls: Calls) -> Any:

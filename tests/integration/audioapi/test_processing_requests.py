@@ -20,7 +20,7 @@ from tests.integration.audioapi.processing_calls import (
 from tests.integration.audioapi.sessions import received
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -26,7 +26,7 @@ from tests.integration.audioapi.processing_calls import (
 )
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 SPEECH = Path("local/samples/speech.wav").read_bytes()
 

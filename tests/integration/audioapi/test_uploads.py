@@ -25,7 +25,7 @@ from tests.integration.audioapi.upload_calls import (
 )
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 SIZE = 2 * PART_SIZE + 4321
 DATA = b"".join(hashlib.sha256(bytes([n])).digest() * (PART_SIZE // 32) for n in range(3))[:SIZE]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from local.model import Stack
+    from local.template.model import Stack
 
 ALICE = Principal("alice", "acme")
 BEFORE, AFTER, MEANWHILE = "killed before", "killed after", "another copy meanwhile"

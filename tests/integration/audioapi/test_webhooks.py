@@ -15,7 +15,7 @@ from tests.integration.audioapi.sessions import received
 from tests.integration.audioapi.webhook_calls import Clock, Queue, call, create, log
 
 if TYPE_CHECKING:
-    from local.model import Stack
+    from local.template.model import Stack
 
 ALICE = Principal("alice", "acme")
 URL = "https://127.0.0.1:8443/audio-events?token=very-secret"

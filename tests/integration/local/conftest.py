@@ -4,23 +4,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.aws import Aws
-from local.clients import Clients, connect
-from local.guard import Guard
+from local.processes.supervisor import Supervisor
+from local.services.aws import Aws
+from local.services.clients import Clients, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
-def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
-    with Guard(tmp_path_factory.mktemp("guard") / "stack.json") as guard:
-        yield guard
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path_factory.mktemp("guard") / "stack.json") as supervisor:
+        yield supervisor
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory, guard: Guard) -> Iterator[Aws]:
-    server = Aws(tmp_path_factory.mktemp("aws") / "aws.log", guard)
+def aws(tmp_path_factory: pytest.TempPathFactory, supervisor: Supervisor) -> Iterator[Aws]:
+    server = Aws(tmp_path_factory.mktemp("aws") / "aws.log", supervisor)
     server.start()
     yield server
     server.stop()

@@ -13,33 +13,34 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from audioapi.analysis import (
+from audioapi.analysis.agents import Agent, Agents
+from audioapi.analysis.events import compose
+from audioapi.analysis.models import Analyser, Conclusion, Prosody, Segmentation, Utterance
+from audioapi.analysis.recognition import diarisation
+from audioapi.analysis.recognition.recognisers import (
+    TimedRecogniser,
+    configured,
+)
+from audioapi.analysis.text import (
     cognitive,
-    emotion,
-    hearing,
     insights,
     moments,
     segmentation,
     sentiment,
     summary,
-    telling,
     transitions,
 )
-from audioapi.analysis.agents import Agent, Agents
-from audioapi.analysis.ears import Ears, Nobody, RecogniserError, configured
-from audioapi.analysis.models import Analyser, Conclusion, Prosody, Segmentation, Utterance
+from audioapi.analysis.voice import emotion
 from audioapi.problems import NoUtterancesError
 from audioapi.speech.utterances import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from audioapi.analysis.ears import AnyRecogniser
-    from audioapi.analysis.hearing import Heard, Partial
     from audioapi.analysis.models import Emotion, Event, Moment, Sentiment, Transition
+    from audioapi.analysis.recognition.diarisation import Partial, RecognisedUtterance
+    from audioapi.analysis.recognition.recognisers import AnyRecogniser
     from audioapi.speech.transcript import Word
-
-__all__ = ["Conversation", "Nobody", "RecogniserError", "Turn", "configured"]
 
 _SAMPLE_BYTES = 2
 
@@ -84,8 +85,8 @@ class Conversation:
             self._add(utterance)
         self.agents = Agents(conversation_id)  # those before it were counted when they were told
         after = (known[-1].speaker, known[-1].t_start) if known else None
-        self._ears = Ears(recogniser or configured())
-        self._listener = hearing.Listener(channels, self._ears, after=after)
+        self._recogniser = TimedRecogniser(recogniser or configured())
+        self._diariser = diarisation.Diariser(channels, self._recogniser, after=after)
 
     @property
     def seconds(self) -> float:
@@ -95,11 +96,11 @@ class Conversation:
     def feed(self, pcm: bytes) -> Iterator[Turn]:
         """The turns that end in this sound. Raises RecogniserError."""
         self._bytes += len(pcm)
-        yield from self._turns(self._listener.feed(pcm))
+        yield from self._turns(self._diariser.feed(pcm))
 
     def finish(self) -> Iterator[Turn]:
         """The turns that the sound's end cuts off. Raises RecogniserError."""
-        yield from self._turns(self._listener.finish())
+        yield from self._turns(self._diariser.finish())
 
     def conclude(self) -> Conclusion:
         """Raises NoUtterancesError if nobody spoke."""
@@ -126,14 +127,16 @@ class Conversation:
             self.agents.credit(Agent.SUMMARY, summed_up.analyser, fallback=summed_up.fallback)
         return Conclusion(summary=summed_up, insights=counted, segmentation=segments)
 
-    def _turns(self, found: Iterator[Heard | Partial]) -> Iterator[Turn]:
+    def _turns(self, found: Iterator[RecognisedUtterance | Partial]) -> Iterator[Turn]:
         for heard in self._timed(found):
-            if isinstance(heard, hearing.Partial):
-                yield Turn(None, [telling.partial(heard)])
-            elif heard.words or not self._ears.understands:
+            if isinstance(heard, diarisation.Partial):
+                yield Turn(None, [compose.partial(heard)])
+            elif heard.words or not self._recogniser.understands:
                 yield self._turn(heard)
 
-    def _timed(self, found: Iterator[Heard | Partial]) -> Iterator[Heard | Partial]:
+    def _timed(
+        self, found: Iterator[RecognisedUtterance | Partial]
+    ) -> Iterator[RecognisedUtterance | Partial]:
         """The same; what passes until an utterance ends is the listener's time, the recogniser's
         taken off.
         """
@@ -141,23 +144,27 @@ class Conversation:
         started = time.perf_counter()
         for heard in found:
             listening += time.perf_counter() - started
-            if isinstance(heard, hearing.Heard):
-                recognising = self._ears.take_seconds()
+            if isinstance(heard, diarisation.RecognisedUtterance):
+                recognising = self._recogniser.take_seconds()
                 listening = max(listening - recognising, 0.0)
                 self.agents.took(Agent.UTTERANCES, _voice_activity(), seconds=listening)
-                if self._ears.understands:
-                    self.agents.took(Agent.TRANSCRIPT, self._ears.analyser, seconds=recognising)
+                if self._recogniser.understands:
+                    self.agents.took(
+                        Agent.TRANSCRIPT, self._recogniser.analyser, seconds=recognising
+                    )
                 listening = 0.0
             yield heard
             started = time.perf_counter()
 
-    def _turn(self, heard: Heard) -> Turn:
+    def _turn(self, heard: RecognisedUtterance) -> Turn:
         utterance = self._analysed(heard)
         found, changed = self._add(utterance)
-        return Turn(utterance, list(telling.of_utterance(utterance, found, changed)))
+        return Turn(utterance, list(compose.of_utterance(utterance, found, changed)))
 
-    def _analysed(self, heard: Heard) -> Utterance:
-        from audioapi.analysis import prosody  # noqa: PLC0415 - 0.1 s, for whoever hears somebody
+    def _analysed(self, heard: RecognisedUtterance) -> Utterance:
+        from audioapi.analysis.voice import (  # noqa: PLC0415 - 0.1 s, for whoever hears somebody
+            prosody,
+        )
 
         find, words = self.agents.find, heard.words
         spoken = (

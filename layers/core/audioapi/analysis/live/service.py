@@ -8,7 +8,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, queues, settings
-from audioapi.analysis import logs, telling
+from audioapi.analysis import logs
+from audioapi.analysis.events import compose
 from audioapi.analysis.live import store
 from audioapi.analysis.live.models import (
     Action,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _SESSION_ID = re.compile(r"live_[0-9a-f]{8}")
 _CHUNK_SEQ = re.compile(r"[0-9]{1,9}")
-OPENING = [telling.status(phase, progress=0.0) for phase in (Phase.STARTING, Phase.WAITING_MEDIA)]
+OPENING = [compose.status(phase, progress=0.0) for phase in (Phase.STARTING, Phase.WAITING_MEDIA)]
 _ENDS = {Action.FINALIZE: Status.FINALIZING, Action.CANCEL: Status.CANCELLED}
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from audioapi import objects, settings, worker
 from audioapi.analysis import artifacts, logs
-from audioapi.analysis.conversation import Conversation, RecogniserError
+from audioapi.analysis.conversation import Conversation
 from audioapi.analysis.live import service, store
 from audioapi.analysis.live.chunks import Chunks, IdleError, OutOfTimeError
+from audioapi.analysis.live.event_log import EventLog
 from audioapi.analysis.live.models import Status
-from audioapi.analysis.live.teller import Teller
+from audioapi.analysis.recognition.recognisers import RecogniserError
 from audioapi.media import conversation as media
 from audioapi.media.errors import MediaError
 from audioapi.media.pieces import pieces
@@ -67,49 +68,49 @@ def _ends_at(deadline: float) -> float:
 def _run(session: LiveSession, *, ends_at: float) -> None:
     chunks = Chunks(session, ends_at=ends_at)
     try:
-        teller = Teller(session)
-        logger.info("live worker begins", known_utterances=teller.cursor.utterances)
-        _tell(chunks, teller)
+        event_log = EventLog(session)
+        logger.info("live worker begins", known_utterances=event_log.cursor.utterances)
+        _tell(chunks, event_log)
     except store.FencedOutError:
         logger.info("the live session has ended, or another worker has it")
 
 
-def _tell(chunks: Chunks, teller: Teller) -> None:
+def _tell(chunks: Chunks, event_log: EventLog) -> None:
     """To the session's end, or to where the run has to end before it."""
     try:
-        _hear_out(chunks, teller)
+        _hear_out(chunks, event_log)
     except IdleError:
-        teller.rest(heard_chunks=chunks.taken)
+        event_log.rest(heard_chunks=chunks.taken)
         return
     except OutOfTimeError:
         # The same message may come a few times only, however long somebody speaks.
-        service.wake(chunks.session, {"action": "go_on"}, teller.token)
+        service.wake(chunks.session, {"action": "go_on"}, event_log.token)
         return
     except AudioApiError as problem:
         logger.info("live session fails", code=problem.code, reason=problem.detail)
-        teller.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
+        event_log.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
     _delete_chunks(chunks.session)
 
 
-def _hear_out(chunks: Chunks, teller: Teller) -> None:
+def _hear_out(chunks: Chunks, event_log: EventLog) -> None:
     """A session that is finalized in the end."""
-    conversation, warnings = _heard(chunks, teller)
+    conversation, warnings = _heard(chunks, event_log)
     conclusion = conversation.conclude()
     _keep(chunks, conversation, conclusion, warnings)
-    teller.conclude(conclusion, conversation.agents)
+    event_log.conclude(conclusion, conversation.agents)
     logger.info("live session completed", seconds=conversation.seconds)
 
 
-def _heard(chunks: Chunks, teller: Teller) -> tuple[Conversation, list[str]]:
+def _heard(chunks: Chunks, event_log: EventLog) -> tuple[Conversation, list[str]]:
     limits = media.Limits(disk_bytes=worker.disk_bytes())
     try:
         with media.sound(chunks, limits=limits) as sound:
             conversation = _conversation(chunks.session, sound.channels)
-            teller.begin()
+            event_log.begin()
             for block in sound.blocks:
                 with chunks.being_heard():
-                    _tell_turns(conversation.feed(block), conversation, chunks, teller)
-        _tell_turns(conversation.finish(), conversation, chunks, teller)
+                    _tell_turns(conversation.feed(block), conversation, chunks, event_log)
+        _tell_turns(conversation.finish(), conversation, chunks, event_log)
     except MediaError as error:
         raise _failure(chunks.session, error) from error
     except RecogniserError as error:
@@ -130,10 +131,10 @@ def _conversation(session: LiveSession, channels: int) -> Conversation:
 
 
 def _tell_turns(
-    turns: Iterator[Turn], conversation: Conversation, chunks: Chunks, teller: Teller
+    turns: Iterator[Turn], conversation: Conversation, chunks: Chunks, event_log: EventLog
 ) -> None:
     for turn in turns:
-        teller.tell(turn, conversation.agents)
+        event_log.tell(turn, conversation.agents)
         chunks.check_time()
 
 

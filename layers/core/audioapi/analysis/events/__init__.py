@@ -1,0 +1,1 @@
+"""What a conversation's consumer is sent, and how."""

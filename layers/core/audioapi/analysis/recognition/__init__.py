@@ -1,0 +1,1 @@
+"""From sound to utterances: who speaks, when, and which words."""

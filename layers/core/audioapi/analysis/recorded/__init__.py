@@ -1,0 +1,1 @@
+"""Analyses of recordings and of timelines, which are whole when they come."""

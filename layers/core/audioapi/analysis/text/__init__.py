@@ -1,0 +1,1 @@
+"""Analysers of what was said."""

@@ -1,0 +1,1 @@
+"""`python -m local`: what a person types and sees."""

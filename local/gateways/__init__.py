@@ -1,0 +1,1 @@
+"""API Gateway and function URLs: HTTP, WebSocket and streams on loopback."""

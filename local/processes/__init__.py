@@ -1,0 +1,1 @@
+"""Processes and tasks: who may go on, and who has to end."""

@@ -1,0 +1,177 @@
+"""A function that is a web server, run as the Lambda Web Adapter runs it.
+
+https://awslabs.github.io/aws-lambda-web-adapter/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from local.processes.ports import free_port
+from local.processes.waiting import unless
+from local.runtime.environment import LAST_WORDS, VERSION, Environment, variables
+from local.runtime.runtime_api import NotTakenError, Request
+from local.template.model import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+READINESS_PATH = "AWS_LWA_READINESS_CHECK_PATH"
+READY_BELOW = 500
+"""A status from here on says that the server isn't ready yet."""
+ASK_EVERY = 0.02
+LOOPBACK = "127.0.0.1"
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a line of a response's head."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An HTTP request to a function, with its event's context, and the way back of the answer.
+
+    `target` is a path with its query, as encoded as it came. Once it is `abandoned` the server's
+    connection is closed, which tells the server.
+    """
+
+    id: str
+    method: str
+    target: URL
+    headers: Mapping[str, str]
+    context: Mapping[str, Any]
+    body: bytes
+    answer: Callable[[aiohttp.ClientResponse], Awaitable[None]]
+    abandoned: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class WebEnvironment(Environment[Exchange]):
+    """A process of the handler, a program that serves HTTP on the port that it is given."""
+
+    _port: int
+    _client: aiohttp.ClientSession
+    _ready: asyncio.Task[float]
+
+    async def start(self) -> None:
+        self._port = free_port()
+        await self._run([str(self._function.code / self._function.handler)], self._variables())
+        self._client = client()
+        self._ready = asyncio.create_task(self._become_ready())
+
+    async def close(self) -> None:
+        self._ready.cancel()
+        await super().close()
+        await self._client.close()
+
+    @property
+    def _up(self) -> asyncio.Future[float]:
+        return self._ready
+
+    def _variables(self) -> dict[str, str]:
+        """With a port of its own, for all are on one machine, and the runtime's `python`."""
+        given = variables(self._function, self._host)
+        port = str(self._port)
+        search = os.pathsep.join([str(Path(self._host.python).parent), given["PATH"]])
+        return given | {"AWS_LWA_PORT": port, "PORT": port, "PATH": search}
+
+    async def _become_ready(self) -> float:
+        url = self._url(URL(self._function.environment.get(READINESS_PATH, "/")))
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with self._client.get(url) as answer:
+                    if answer.status < READY_BELOW:
+                        return time.monotonic()
+            await asyncio.sleep(ASK_EVERY)
+
+    def _url(self, target: URL) -> URL:
+        return URL.build(
+            scheme="http",
+            host=LOOPBACK,
+            port=self._port,
+            path=target.raw_path,
+            query_string=target.raw_query_string,
+            encoded=True,
+        )
+
+    def _submit(self, call: Exchange) -> Request:
+        request = Request(call.body, self._arn, self._function.timeout, call.id)
+        request.outcome = asyncio.create_task(self._serve(request, call))
+        return request
+
+    async def _serve(self, request: Request, exchange: Exchange) -> Invocation:
+        await asyncio.wait({self._ready, self._end}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.done():
+            return Invocation(error="Init", message=self._how_it_ended())
+        try:
+            await unless(exchange.abandoned, self._pass_on(request, exchange))
+        except aiohttp.ClientError as error:
+            return await self._failed(request, error)
+        return Invocation()
+
+    async def _pass_on(self, request: Request, exchange: Exchange) -> None:
+        request.start_clock()
+        contexts = {
+            "x-amzn-request-context": json.dumps(exchange.context),
+            "x-amzn-lambda-context": json.dumps(self._context(request, exchange)),
+        }
+        async with self._client.request(
+            exchange.method,
+            self._url(exchange.target),
+            headers={**exchange.headers, **contexts},
+            data=io.BytesIO(exchange.body) if exchange.body else None,
+            allow_redirects=False,
+        ) as answer:
+            await exchange.answer(answer)
+
+    def _context(self, request: Request, exchange: Exchange) -> dict[str, Any]:
+        """What the adapter, which is written in Rust, makes of Lambda's context object."""
+        return {
+            "request_id": request.id,
+            "deadline": request.deadline_ms,
+            "invoked_function_arn": request.arn,
+            "xray_trace_id": exchange.headers["x-amzn-trace-id"],
+            "client_context": None,
+            "identity": None,
+            "env_config": {
+                "function_name": self._function.name,
+                "memory": self._function.memory,
+                "version": VERSION,
+                "log_stream": "",
+                "log_group": "",
+            },
+        }
+
+    async def _failed(self, request: Request, error: aiohttp.ClientError) -> Invocation:
+        """A connection that was refused, or has broken: by the process's end in most cases."""
+        await asyncio.wait({self._end}, timeout=LAST_WORDS)
+        if not self._end.done():
+            return Invocation(error="Unhandled", message=f"{type(error).__name__}: {error}")
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise NotTakenError from error
+        message = f"RequestId: {request.id} Error: {self._how_it_ended()}"
+        return Invocation(error="Exit", message=message)
+
+    def _how_it_ended(self) -> str:
+        return f"Runtime exited with error: {self._end.result()}"
+
+
+def client() -> aiohttp.ClientSession:
+    """Passes everything on as it is, and waits as long as the invocation may take."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True),
+        timeout=aiohttp.ClientTimeout(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        auto_decompress=False,
+        max_line_size=HEAD_LIMIT,
+        max_field_size=HEAD_LIMIT,
+    )

@@ -1,0 +1,1 @@
+"""Stand-ins for AWS's services, and the programs that functions need."""

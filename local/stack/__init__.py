@@ -1,0 +1,1 @@
+"""The whole template, up and running."""

@@ -1,0 +1,1 @@
+"""Reads a SAM template into values that everything else runs by."""
