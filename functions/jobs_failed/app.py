@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.jobs import Family
 from audioapi.observe import measure
 
 settings.streaming()
@@ -22,14 +23,14 @@ def of_sessions() -> dict[str, Callable[..., None]]:
 
 
 def of_recordings() -> dict[str, Callable[..., None]]:
-    from audioapi.processing import given_up  # noqa: PLC0415 - as above
+    from audioapi.processing import dead_letters  # noqa: PLC0415 - as above
 
     return {
-        "process_recording": given_up.recording,
-        "process_session": given_up.session,
-        "transcribe_part": given_up.part,
-        "merge_transcript": given_up.recording,
-        "transcript_ready": given_up.amazon_job,
+        "process_recording": dead_letters.recording,
+        "process_session": dead_letters.session,
+        "transcribe_part": dead_letters.part,
+        "merge_transcript": dead_letters.recording,
+        "transcript_ready": dead_letters.amazon_job,
     }
 
 
@@ -39,22 +40,15 @@ def of_the_library() -> dict[str, Callable[..., None]]:
     return {"normalise_audio": uploaded.give_up, "tidy_library": intake.not_tidied}
 
 
-JOBS = {
-    "assemble_session": of_sessions,
-    "fold_chunks": of_sessions,
-    "process_recording": of_recordings,
-    "process_session": of_recordings,
-    "transcribe_part": of_recordings,
-    "merge_transcript": of_recordings,
-    "transcript_ready": of_recordings,
-    "normalise_audio": of_the_library,
-    "tidy_library": of_the_library,
+FAMILIES = {
+    Family.SESSIONS: of_sessions,
+    Family.RECORDINGS: of_recordings,
+    Family.LIBRARY: of_the_library,
 }
 
 
 def mark_failed(message: dict[str, Any], _: jobs.Delivery) -> None:
-    job = message.pop("type")
-    JOBS[job]()[job](**message)
+    jobs.of_type(message.pop("type"), FAMILIES)(**message)
     measure({"JobsFailed": 1})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audioapi import jobs, settings
+from audioapi.jobs import Family
 
 settings.streaming()
 settings.processing()
@@ -43,22 +44,16 @@ def of_the_library() -> dict[str, Callable[..., None]]:
     return {"normalise_audio": uploaded.normalise_audio, "tidy_library": intake.tidy}
 
 
-JOBS = {
-    "assemble_session": of_sessions,
-    "fold_chunks": of_sessions,
-    "process_recording": of_recordings,
-    "process_session": of_recordings,
-    "transcribe_part": of_recordings,
-    "merge_transcript": of_recordings,
-    "transcript_ready": of_recordings,
-    "normalise_audio": of_the_library,
-    "tidy_library": of_the_library,
+FAMILIES = {
+    Family.SESSIONS: of_sessions,
+    Family.RECORDINGS: of_recordings,
+    Family.LIBRARY: of_the_library,
 }
 
 
 def work(job: str) -> Callable[..., None]:
     """What does jobs of that type."""
-    return JOBS[job]()[job]
+    return jobs.of_type(job, FAMILIES)
 
 
 def do(message: dict[str, Any], delivery: jobs.Delivery) -> None:

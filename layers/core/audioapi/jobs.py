@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from audioapi import queues
@@ -22,6 +23,36 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Message = dict[str, Any]
+
+
+class Family(Enum):
+    """Whose code does a job."""
+
+    SESSIONS = auto()
+    RECORDINGS = auto()
+    LIBRARY = auto()
+
+
+FAMILY_OF: Mapping[str, Family] = {
+    "assemble_session": Family.SESSIONS,
+    "fold_chunks": Family.SESSIONS,
+    "process_recording": Family.RECORDINGS,
+    "process_session": Family.RECORDINGS,
+    "transcribe_part": Family.RECORDINGS,
+    "merge_transcript": Family.RECORDINGS,
+    "transcript_ready": Family.RECORDINGS,
+    "normalise_audio": Family.LIBRARY,
+    "tidy_library": Family.LIBRARY,
+}
+"""Every type of message in the jobs queue."""
+
+Importers = Mapping[Family, Callable[[], Mapping[str, Callable[..., None]]]]
+"""What imports a family's code, and gives what is to be done for each of its types of job."""
+
+
+def of_type(job: str, importers: Importers) -> Callable[..., None]:
+    """What is to be done for that type of job. Only its family's code is imported."""
+    return importers[FAMILY_OF[job]]()[job]
 
 
 @dataclass(frozen=True)
