@@ -21,7 +21,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 HOST := $(subst aarch64,arm64,$(shell uname -m))
 CODE := layers/core functions local tools clients/python tests
 
-.PHONY: help run logs test unit integration e2e browser demo faults live-show bench openapi typescript migrate check format lint types template scan audit validate build sam-local deploy ffmpeg lock clean
+.PHONY: help run logs test unit integration e2e browser demo soak live-show bench openapi typescript migrate check format lint types template scan audit validate build sam-local deploy ffmpeg lock clean
 
 help:  ## Lists these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,8 @@ test: $(READY) $(PACKAGES)  ## Runs every test
 unit integration e2e browser: $(READY)  ## Runs the tests of one kind; browser needs Chromium or Chrome
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
 
-faults: $(READY)  ## Kills functions, workers and connections for two minutes under load: nothing is lost
-	FAULT_SECONDS=120 $(BIN)/pytest -s tests/e2e/test_faults.py
+soak: $(READY)  ## Runs the random, long and crowded tests for SOAK_SECONDS (600), large; tells seeds and counts
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/pytest -s -m soak
 
 live-show: $(READY)  ## Streams a conversation of MINUTES (10) live, at real time and ten times it, with drops
 	for speed in 1 10; do $(BIN)/python -m tests.e2e.show --minutes $(or $(MINUTES),10) --speed $$speed; done

@@ -15,7 +15,7 @@ BY_A_TEST = {
     "logs": "tests/e2e/test_readme.py",
     "migrate": "tests/e2e/test_readme.py",
     "demo": "tests/integration/local/stack/test_stack.py",
-    "faults": "tests/e2e/test_faults.py",
+    "soak": "tests/e2e/test_faults.py",
     "live-show": "tests/e2e/test_analysis.py",
     "bench": "tests/bench/test_bench.py",
     "openapi": "tests/integration/test_reference.py",
