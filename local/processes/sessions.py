@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def kill_session(leader: int) -> None:
-    """SIGKILL everybody in the session that `leader` began, and their descendants.
+
+def kill_session(leader: int, *, spare: Sequence[int] = ()) -> None:
+    """SIGKILL everybody in the session that `leader` began, and their descendants, but for `spare`
+    and theirs.
 
     Descendants count because a function may run FFmpeg in a session of its own.
     """
     members = {pid for pid in psutil.pids() if session(pid) == leader}
-    for pid in members.union(*map(descendants, members)):
+    spared = set(spare).union(*map(descendants, spare))
+    for pid in members.union(*map(descendants, members)) - spared:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -42,6 +49,21 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def gone(pid: int) -> None:
+    """Until a process has ended that need not be a child of ours; on Linux."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def peak_memory(pid: int) -> int | None:

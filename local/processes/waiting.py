@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
+    """Until one of them is done; the others are cancelled."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
+
+
 async def unless(stopped: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of `work`, or None if `stopped` comes first, which cancels it."""
     task, stop = asyncio.create_task(work), asyncio.create_task(stopped.wait())

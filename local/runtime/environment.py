@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import signal
 import sys
 import time
 import uuid
@@ -14,7 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from local.processes.sessions import is_alive, kill_session, peak_memory
+from local.runtime.process import Output, ending, spawn
 from local.runtime.runtime_api import Request, RuntimeApi
+from local.runtime.snapshot import (
+    INITIALIZATION_TYPE,
+    PROGRAM,
+    InitError,
+    NoSnapshotError,
+    Snapshot,
+)
 from local.template.account import ACCOUNT
 from local.template.model import Invocation
 
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from local.runtime.logs import Logs
+    from local.runtime.process import Process
     from local.runtime.watch import Fingerprint
     from local.template.model import Function
 
@@ -30,8 +38,6 @@ Call = TypeVar("Call")
 VERSION = "$LATEST"
 INIT_LIMIT = 10.0
 """Seconds that a start may take before it counts against the function's timeout."""
-LAST_WORDS = 0.2
-"""Seconds that a dead process's output is waited for, if somebody else still holds it open."""
 FROM_THE_SHELL = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR")
 STATUS = {None: "success", "Timeout": "timeout"}
 
@@ -44,25 +50,37 @@ class Host:
     logs: Logs
     region: str
     python: str
-    on_spawn: Callable[[int], None] | None
+    on_spawn: Callable[[int], None]
+    snapshots: bool
 
 
 class Environment(ABC, Generic[Call]):
-    """Takes one call at a time. After an `Unhandled` error it is as good as before."""
+    """Takes one call at a time. After an `Unhandled` error it is as good as before.
 
-    _process: asyncio.subprocess.Process
-    _output: asyncio.ReadTransport
-    _log: asyncio.Task[None]
+    With a `snapshot` its process is a fork of that, if there can be one.
+    """
+
+    _output: Output
+    _launch: asyncio.Task[Process]
     _end: asyncio.Task[str]
 
-    def __init__(self, function: Function, host: Host, source: Fingerprint) -> None:
+    def __init__(
+        self, function: Function, host: Host, source: Fingerprint, snapshot: Snapshot | None
+    ) -> None:
         self.source = source
         self.idle_since = 0.0
         self._function = function
         self._host = host
+        self._snapshot = snapshot
+        self._process: Process | None = None
         self._started = 0.0
         self._init_ms: float | None = None
         self._initialised = False
+
+    @classmethod
+    @abstractmethod
+    def snapshot(cls, function: Function, host: Host) -> Snapshot:
+        """What environments of the function can be forked from."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -78,31 +96,35 @@ class Environment(ABC, Generic[Call]):
         """Hand a call to the process; its outcome will be set, unless time runs out first."""
 
     async def _run(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
-        self._process = await self._spawn(command, variables)
-        self._end = asyncio.create_task(self._watch())
-        if self._host.on_spawn:
-            self._host.on_spawn(self.pid)
-
-    async def _spawn(
-        self, command: Sequence[str], variables: Mapping[str, str]
-    ) -> asyncio.subprocess.Process:
-        # A pipe of our own: with asyncio's, a process seems to live on until the last of its
-        # children, too, has closed it.
-        reader, self._output, output = await pipe()
-        self._log = asyncio.create_task(self._host.logs.follow(self._function.name, reader))
+        """Raises OSError if there is nothing to run."""
         self._started = time.monotonic()
+        if self._snapshot is not None:
+            await self._snapshot.start()
+        self._output = await Output.open(self._host.logs, self._function.name)
+        self._launch = asyncio.create_task(self._launched(command, variables))
+        self._end = asyncio.create_task(self._watch())
+        if self._snapshot is None:
+            await self._launch
+
+    async def _launched(self, command: Sequence[str], variables: Mapping[str, str]) -> Process:
         try:
-            return await asyncio.create_subprocess_exec(
-                *command,
-                cwd=self._function.code,
-                env=variables,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self._process = await self._forked(variables)
+            if self._process is None:
+                self._process = await spawn(
+                    command, variables, self._output, cwd=self._function.code
+                )
+                self._host.on_spawn(self._process.pid)
         finally:
-            os.close(output)
+            self._output.handed_over()
+        return self._process
+
+    async def _forked(self, variables: Mapping[str, str]) -> Process | None:
+        if self._snapshot is None:
+            return None
+        try:
+            return await self._snapshot.fork(variables, self._output)
+        except NoSnapshotError:
+            return None
 
     async def settled(self) -> None:
         """Until it has come up, or hasn't: the first invocation then tells which."""
@@ -113,12 +135,13 @@ class Environment(ABC, Generic[Call]):
         await asyncio.wait(either, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pid(self) -> int | None:
+        """None before there is a process."""
+        return self._process.pid if self._process else None
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and is_alive(self.pid)
+        return not self._end.done() and (self.pid is None or is_alive(self.pid))
 
     @property
     def _arn(self) -> str:
@@ -134,14 +157,20 @@ class Environment(ABC, Generic[Call]):
         return outcome
 
     async def close(self) -> None:
-        kill_session(self.pid)
-        await self._end
-        await asyncio.wait({self._log}, timeout=LAST_WORDS)
-        self._log.cancel()
-        self._output.close()
+        self._launch.cancel()
+        await asyncio.wait({self._launch})
+        if self.pid is not None:
+            kill_session(self.pid)
+        await asyncio.wait({self._end})
+        await self._output.close()
 
     async def _watch(self) -> str:
-        return ending(await self._process.wait())
+        """How the process ended, or why there is none, in Lambda's words."""
+        try:
+            process = await asyncio.shield(self._launch)
+        except (InitError, OSError) as error:
+            return str(error)
+        return f"Runtime exited with error: {ending(await process.wait())}"
 
     async def _initialise(self, request: Request) -> None:
         if self._initialised:
@@ -166,7 +195,7 @@ class Environment(ABC, Generic[Call]):
             "durationMs": round(duration, 2),
             "billedDurationMs": math.ceil(duration + (init or 0)),
             "memorySizeMB": self._function.memory,
-            "maxMemoryUsedMB": peak_memory(self.pid),
+            "maxMemoryUsedMB": self.pid and peak_memory(self.pid),
             "initDurationMs": init and round(init, 2),
         }
         record = {
@@ -185,8 +214,10 @@ class Environment(ABC, Generic[Call]):
 class RuntimeEnvironment(Environment[bytes]):
     """A process of AWS's runtime client, awslambdaric, and its server; a call is its event."""
 
-    def __init__(self, function: Function, host: Host, source: Fingerprint) -> None:
-        super().__init__(function, host, source)
+    def __init__(
+        self, function: Function, host: Host, source: Fingerprint, snapshot: Snapshot | None
+    ) -> None:
+        super().__init__(function, host, source, snapshot)
         self._api = RuntimeApi()
 
     async def start(self) -> None:
@@ -204,6 +235,18 @@ class RuntimeEnvironment(Environment[bytes]):
         await super().close()
         await self._api.close()
 
+    @classmethod
+    def snapshot(cls, function: Function, host: Host) -> Snapshot:
+        command = (host.python, str(PROGRAM), "--handler", function.handler)
+        snap_start = {INITIALIZATION_TYPE: "snap-start"}
+        return Snapshot(
+            function,
+            command,
+            variables(function, host) | snap_start,
+            logs=host.logs,
+            on_spawn=host.on_spawn,
+        )
+
     @property
     def _up(self) -> asyncio.Future[float]:
         return self._api.initialised
@@ -217,23 +260,6 @@ class RuntimeEnvironment(Environment[bytes]):
         how = await super()._watch()
         self._api.process_ended(how)
         return how
-
-
-async def pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
-    """A pipe's reading end, its transport, and the descriptor of the writing end."""
-    read_end, write_end = os.pipe()
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
-    )
-    return reader, transport, write_end
-
-
-def ending(status: int) -> str:
-    """How a process ended, in Lambda's words."""
-    if status >= 0:
-        return f"exit status {status}"
-    return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
 
 
 def variables(function: Function, host: Host) -> dict[str, str]:
@@ -251,6 +277,9 @@ def defaults() -> dict[str, str]:
     return {
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "TZ": ":UTC",
+        # numpy's threads would keep its function from being forked, and have no processor of theirs
+        # on a machine of Lambda's with one.
+        "OPENBLAS_NUM_THREADS": "1",
         # Lambda has neither file; the developer's would lend endpoints and credentials.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -269,7 +298,7 @@ def reserved(function: Function, region: str) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": VERSION,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        INITIALIZATION_TYPE: "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_LOG_LEVEL": function.log_level,
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",

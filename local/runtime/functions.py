@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import sys
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from local.runtime.environment import Call, Environment, Host, RuntimeEnvironment
 from local.runtime.runtime_api import PAYLOAD_LIMIT, NotTakenError, too_large
+from local.runtime.snapshot import POSSIBLE
 from local.runtime.watch import fingerprint, forget_bytecode
 from local.runtime.web_adapter import WebEnvironment
 from local.template.model import Invocation
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from local.runtime.logs import Logs
+    from local.runtime.snapshot import Snapshot
     from local.runtime.watch import Fingerprint
     from local.runtime.web_adapter import Exchange
     from local.template.model import Function
@@ -39,8 +42,8 @@ class Functions:
 
     `environment` is added to every function's own, `concurrency` is the most processes of one
     function, and more calls than that wait in line. With `watch`, a change of a function's or
-    layer's source is in effect at the next call. `on_spawn` is told each new process's id, which
-    is its session's too.
+    layer's source is in effect at the next call. With `snapshots`, a function is initialised once,
+    and its environments are forks. `on_spawn` is told each new process's id, and its session's.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where the stack sets its functions up
@@ -53,9 +56,10 @@ class Functions:
         python: str = sys.executable,
         concurrency: int = 32,
         watch: bool = True,
-        on_spawn: Callable[[int], None] | None = None,
+        snapshots: bool = True,
+        on_spawn: Callable[[int], None] = lambda _: None,
     ) -> None:
-        host = Host(environment, logs, region, python, on_spawn)
+        host = Host(environment, logs, region, python, on_spawn, snapshots and POSSIBLE)
         self._pools = {
             name: Pool(RuntimeEnvironment, function, host, concurrency, watch=watch)
             for name, function in functions.items()
@@ -91,6 +95,10 @@ class Functions:
     def pids(self, function: str) -> list[int]:
         """The processes that serve `function` now."""
         return next(pool.pids() for name, pool in self._all_pools() if name == function)
+
+    def snapshot_pid(self, function: str) -> int | None:
+        """The process that environments of `function` are forked from, if there is one."""
+        return next(pool.snapshot_pid for name, pool in self._all_pools() if name == function)
 
     async def __aenter__(self) -> Self:
         self._reaper = asyncio.create_task(self._reap())
@@ -129,19 +137,20 @@ class Pool(Generic[Call]):
 
     def __init__(
         self,
-        make: Callable[[Function, Host, Fingerprint], Environment[Call]],
+        kind: type[Environment[Call]],
         function: Function,
         host: Host,
         concurrency: int,
         *,
         watch: bool,
     ) -> None:
-        self._make = make
+        self._kind = kind
         self._function = function
         self._host = host
         self._places = asyncio.Semaphore(concurrency)
         self._watch = watch
         self._source: Fingerprint = {}
+        self._snapshot: Snapshot | None = None
         self._idle: list[Environment[Call]] = []  # the most recently used one is the last
         self._busy: set[Environment[Call]] = set()
         self._starting: dict[asyncio.Task[None], Environment[Call]] = {}
@@ -161,7 +170,11 @@ class Pool(Generic[Call]):
 
     def pids(self) -> list[int]:
         environments = (*self._idle, *self._busy, *self._starting.values())
-        return [environment.pid for environment in environments if environment.alive]
+        return [one.pid for one in environments if one.pid is not None and one.alive]
+
+    @property
+    def snapshot_pid(self) -> int | None:
+        return self._snapshot.pid if self._snapshot else None
 
     async def reap(self, idle: float) -> None:
         """Close the environments that have died, or had nothing to do for `idle` seconds."""
@@ -169,6 +182,8 @@ class Pool(Generic[Call]):
         over = [one for one in self._idle if one.idle_since <= oldest or not one.alive]
         self._idle = [one for one in self._idle if one not in over]
         await asyncio.gather(*map(self._close, over))
+        if not (self._idle or self._busy or self._starting):
+            self._give_up_snapshot(unused_since=oldest)
 
     async def close(self) -> None:
         """Close everything that no call uses any more."""
@@ -199,7 +214,9 @@ class Pool(Generic[Call]):
         free: asyncio.Future[Environment[Call]] = asyncio.get_running_loop().create_future()
         self._waiting.append(free)
         if len(self._starting) < len(self._waiting):
-            environment = self._make(self._function, self._host, self._source)
+            environment = self._kind(
+                self._function, self._host, self._source, self._current_snapshot()
+            )
             starting = asyncio.create_task(self._start(environment))
             self._starting[starting] = environment
             starting.add_done_callback(self._starting.pop)
@@ -249,8 +266,20 @@ class Pool(Generic[Call]):
         """Also to the end if the call that has to do it is cancelled meanwhile."""
         await asyncio.shield(self._close_later(environment))
 
-    def _close_later(self, environment: Environment[Call]) -> asyncio.Task[None]:
-        closing = asyncio.create_task(environment.close())
+    def _current_snapshot(self) -> Snapshot | None:
+        if not self._host.snapshots:
+            return None
+        if self._snapshot is None or not self._snapshot.usable:
+            self._snapshot = self._kind.snapshot(self._function, self._host)
+        return self._snapshot
+
+    def _give_up_snapshot(self, unused_since: float) -> None:
+        if self._snapshot is not None and self._snapshot.used_at <= unused_since:
+            self._close_later(self._snapshot)
+            self._snapshot = None
+
+    def _close_later(self, what: Environment[Call] | Snapshot) -> asyncio.Task[None]:
+        closing = asyncio.create_task(what.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
         return closing
@@ -262,3 +291,4 @@ class Pool(Generic[Call]):
         if source != self._source:
             forget_bytecode(self._source, source)
             self._source = source
+            self._give_up_snapshot(unused_since=math.inf)

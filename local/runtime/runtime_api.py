@@ -73,6 +73,7 @@ class RuntimeApi:
                 web.post(f"{PATH}/invocation/{{id}}/response", self._response),
                 web.post(f"{PATH}/invocation/{{id}}/error", self._error),
                 web.post(f"{PATH}/init/error", self._init_error),
+                web.post(f"{PATH}/restore/error", self._init_error),
             ]
         )
         # A process that dies while it waits for a request must not be given one any more.
@@ -98,7 +99,8 @@ class RuntimeApi:
             self._lose(request, self._end)
 
     def process_ended(self, how: str) -> None:
-        self._end = f"Runtime exited with error: {how}"
+        """`how` as Lambda would tell it."""
+        self._end = how
         if self._current is not None:
             self._lose(self._current, self._end)
 

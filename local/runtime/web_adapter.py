@@ -20,18 +20,24 @@ from yarl import URL
 
 from local.processes.ports import free_port
 from local.processes.waiting import unless
-from local.runtime.environment import LAST_WORDS, VERSION, Environment, variables
+from local.runtime.environment import VERSION, Environment, variables
+from local.runtime.process import LAST_WORDS
 from local.runtime.runtime_api import NotTakenError, Request
+from local.runtime.snapshot import PROGRAM, Snapshot
 from local.template.model import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from local.runtime.environment import Host
+    from local.template.model import Function
+
 READINESS_PATH = "AWS_LWA_READINESS_CHECK_PATH"
 READY_BELOW = 500
 """A status from here on says that the server isn't ready yet."""
-ASK_EVERY = 0.02
+ASK_EVERY = 0.005
 LOOPBACK = "127.0.0.1"
+FORKING_PYTHON = Path(__file__).with_name("bin")
 HEAD_LIMIT = 64 * 1024
 """Bytes of a line of a response's head."""
 
@@ -61,11 +67,31 @@ class WebEnvironment(Environment[Exchange]):
     _client: aiohttp.ClientSession
     _ready: asyncio.Task[float]
 
+    @classmethod
+    def snapshot(cls, function: Function, host: Host) -> Snapshot:
+        """Its `python` is the first on its PATH that forks."""
+        port = free_port()
+        given = server_variables(function, host, port)
+        forking = {
+            "PATH": os.pathsep.join([str(FORKING_PYTHON), given["PATH"]]),
+            "SNAPSHOT_PROGRAM": str(PROGRAM),
+            "SNAPSHOT_PYTHON": host.python,
+        }
+        return Snapshot(
+            function,
+            [str(function.code / function.handler)],
+            given | forking,
+            logs=host.logs,
+            on_spawn=host.on_spawn,
+            serves=lambda: answers(function, port),
+        )
+
     async def start(self) -> None:
         self._port = free_port()
-        await self._run([str(self._function.code / self._function.handler)], self._variables())
+        given = server_variables(self._function, self._host, self._port)
+        await self._run([str(self._function.code / self._function.handler)], given)
         self._client = client()
-        self._ready = asyncio.create_task(self._become_ready())
+        self._ready = asyncio.create_task(answers(self._function, self._port))
 
     async def close(self) -> None:
         self._ready.cancel()
@@ -75,32 +101,6 @@ class WebEnvironment(Environment[Exchange]):
     @property
     def _up(self) -> asyncio.Future[float]:
         return self._ready
-
-    def _variables(self) -> dict[str, str]:
-        """With a port of its own, for all are on one machine, and the runtime's `python`."""
-        given = variables(self._function, self._host)
-        port = str(self._port)
-        search = os.pathsep.join([str(Path(self._host.python).parent), given["PATH"]])
-        return given | {"AWS_LWA_PORT": port, "PORT": port, "PATH": search}
-
-    async def _become_ready(self) -> float:
-        url = self._url(URL(self._function.environment.get(READINESS_PATH, "/")))
-        while True:
-            with suppress(aiohttp.ClientError):
-                async with self._client.get(url) as answer:
-                    if answer.status < READY_BELOW:
-                        return time.monotonic()
-            await asyncio.sleep(ASK_EVERY)
-
-    def _url(self, target: URL) -> URL:
-        return URL.build(
-            scheme="http",
-            host=LOOPBACK,
-            port=self._port,
-            path=target.raw_path,
-            query_string=target.raw_query_string,
-            encoded=True,
-        )
 
     def _submit(self, call: Exchange) -> Request:
         request = Request(call.body, self._arn, self._function.timeout, call.id)
@@ -125,7 +125,7 @@ class WebEnvironment(Environment[Exchange]):
         }
         async with self._client.request(
             exchange.method,
-            self._url(exchange.target),
+            url(self._port, exchange.target),
             headers={**exchange.headers, **contexts},
             data=io.BytesIO(exchange.body) if exchange.body else None,
             allow_redirects=False,
@@ -161,7 +161,37 @@ class WebEnvironment(Environment[Exchange]):
         return Invocation(error="Exit", message=message)
 
     def _how_it_ended(self) -> str:
-        return f"Runtime exited with error: {self._end.result()}"
+        return self._end.result()
+
+
+def server_variables(function: Function, host: Host, port: int) -> dict[str, str]:
+    """With a port of its own, for all are on one machine, and the runtime's `python`."""
+    given = variables(function, host)
+    search = os.pathsep.join([str(Path(host.python).parent), given["PATH"]])
+    return given | {"AWS_LWA_PORT": str(port), "PORT": str(port), "PATH": search}
+
+
+async def answers(function: Function, port: int) -> float:
+    """When the server at `port` said that it is ready."""
+    readiness = url(port, URL(function.environment.get(READINESS_PATH, "/")))
+    async with client() as asking:
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with asking.get(readiness) as answer:
+                    if answer.status < READY_BELOW:
+                        return time.monotonic()
+            await asyncio.sleep(ASK_EVERY)
+
+
+def url(port: int, target: URL) -> URL:
+    return URL.build(
+        scheme="http",
+        host=LOOPBACK,
+        port=port,
+        path=target.raw_path,
+        query_string=target.raw_query_string,
+        encoded=True,
+    )
 
 
 def client() -> aiohttp.ClientSession:
