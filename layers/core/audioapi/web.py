@@ -51,7 +51,7 @@ def application(
         return known(request, problems.NotFoundError("Not found"))
 
     app = Starlette(
-        routes=[route("GET", "/ready", _ready), *routes],
+        routes=[Route("/ready", _ready, methods=["GET"]), *routes],
         middleware=[Middleware(_Edge, dialect=dialect)],
         exception_handlers={
             problems.AudioApiError: known,
@@ -86,7 +86,7 @@ def deadline(request: Request) -> float | None:
     return given / 1000 if isinstance(given, int) else None
 
 
-def _ready(_: Request) -> Response:
+async def _ready(_: Request) -> Response:
     return Response()
 
 
