@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from audioapi import identity, problems, settings, web
+from audioapi import identity, problems, settings, snapshots, web
+from audioapi.analysis import conversation
 from audioapi.analysis.events import sse
 from audioapi.analysis.recorded import intake, service
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 settings.analysis()
+snapshots.before(conversation.load)
 
 
 def analyze_stream(request: Request) -> Response:

@@ -6,7 +6,8 @@ import base64
 
 from aws_lambda_powertools.event_handler import Response
 
-from audioapi import http, identity, problems, settings
+from audioapi import http, identity, problems, settings, snapshots
+from audioapi.analysis import conversation
 from audioapi.analysis.events import redirect
 from audioapi.analysis.models import Analysis
 from audioapi.analysis.recorded import intake, service
@@ -14,6 +15,7 @@ from audioapi.analysis.recorded.service import TooLongForRequestError
 
 settings.analysis()
 settings.analysis_stream()
+snapshots.before(conversation.load)
 app = http.resolver(problems.ANALYSIS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from audioapi import jobs, settings
+from audioapi import jobs, settings, snapshots
 from audioapi.jobs import Family
 
 settings.streaming()
@@ -49,6 +49,17 @@ FAMILIES = {
     Family.RECORDINGS: of_recordings,
     Family.LIBRARY: of_the_library,
 }
+
+
+def load() -> None:
+    from audioapi.processing import transcripts  # noqa: PLC0415 - as above
+
+    for importer in FAMILIES.values():
+        importer()
+    transcripts.load()
+
+
+snapshots.before(load)
 
 
 def work(job: str) -> Callable[..., None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from audioapi import jobs, settings
+from audioapi import jobs, settings, snapshots
+from audioapi.analysis import conversation
 from audioapi.analysis.live import worker
 
 settings.analysis()
 settings.worker()
+snapshots.before(conversation.load)
 
 
 def look(message: dict[str, Any], delivery: jobs.Delivery) -> None:

@@ -33,6 +33,7 @@ sys.modules["runtime_client"] = None  # type: ignore[assignment]
 from awslambdaric import (  # type: ignore[import-untyped]  # noqa: E402
     bootstrap,
     lambda_runtime_client,
+    lambda_runtime_hooks_runner,
 )
 
 MESSAGE_LIMIT = 64 * 1024
@@ -176,7 +177,9 @@ def serve(control: Control, module: str) -> None:
     importlib.import_module(module)
     for own in sorted(Path.cwd().glob("*.py")):
         importlib.import_module(own.stem)
+    lambda_runtime_hooks_runner.run_before_snapshot()
     control.begin()
+    lambda_runtime_hooks_runner.run_after_restore()
     del sys.modules[module]  # its lines are yet to be run
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -269,7 +269,9 @@ class Pool(Generic[Call]):
     def _current_snapshot(self) -> Snapshot | None:
         if not self._host.snapshots:
             return None
-        if self._snapshot is None or not self._snapshot.usable:
+        if self._snapshot is not None and not self._snapshot.usable:
+            self._give_up_snapshot(unused_since=math.inf)
+        if self._snapshot is None:
             self._snapshot = self._kind.snapshot(self._function, self._host)
         return self._snapshot
 

@@ -107,6 +107,7 @@ class Snapshot:
         self._failure: InitError | NoSnapshotError | None = None
         self._starting: asyncio.Task[asyncio.subprocess.Process] | None = None
         self._work: asyncio.Task[None] | None = None
+        self._unwanted = asyncio.Event()
         self._orphans: set[asyncio.Task[None]] = set()
 
     @property
@@ -155,7 +156,7 @@ class Snapshot:
         if self._starting is not None:
             await asyncio.wait({self._starting})
         if self._work is not None:
-            self._work.cancel()
+            self._unwanted.set()
             await asyncio.wait({self._work})
 
     async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
@@ -181,9 +182,13 @@ class Snapshot:
         return process
 
     async def _run(self, process: asyncio.subprocess.Process, output: Output) -> None:
-        works = [self._listen(), *([self._notice_server()] if self._serves else [])]
+        # A process that it has left behind may hold its end of the socket.
+        works = [self._listen(), process.wait(), self._unwanted.wait()]
+        if self._serves:
+            works.append(self._notice_server())
         try:
             await first_of(*works)
+            self._hear_out()
         finally:
             kill_session(process.pid, spare=[fork.pid for fork in self._forks.values()])
             how = ending(await process.wait())
@@ -197,6 +202,11 @@ class Snapshot:
         loop = asyncio.get_running_loop()
         with suppress(ConnectionResetError):
             while data := await loop.sock_recv(self._control, MESSAGE_LIMIT):
+                self._heed(json.loads(data))
+
+    def _hear_out(self) -> None:
+        with suppress(BlockingIOError, ConnectionResetError):
+            while data := self._control.recv(MESSAGE_LIMIT):
                 self._heed(json.loads(data))
 
     def _heed(self, message: Mapping[str, Any]) -> None:
@@ -221,9 +231,8 @@ class Snapshot:
             await asyncio.Event().wait()
 
     def _have_none(self, reason: str) -> None:
-        _log.warning(
-            "%s has no snapshot, each start is a whole one: %s", self._function.name, reason
-        )
+        name = self._function.name
+        _log.warning("%s can't be forked, so each of its starts is a whole one: %s", name, reason)
         self._know(UnsafeError(reason))
 
     def _know(self, failure: InitError | NoSnapshotError | None) -> None:
@@ -237,8 +246,8 @@ class Snapshot:
             await self._known.wait()
         finally:
             self._waiting -= 1
-            if not self._waiting and not self._known.is_set() and self._work:
-                self._work.cancel()
+            if not self._waiting and not self._known.is_set():
+                self._unwanted.set()
         if self._failure is not None:
             raise self._failure
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 READINESS_PATH = "AWS_LWA_READINESS_CHECK_PATH"
 READY_BELOW = 500
 """A status from here on says that the server isn't ready yet."""
-ASK_EVERY = 0.005
+ASK_EVERY, ASK_SELDOM = 0.005, 0.2
+"""Seconds: of a server that is about to be ready, and of one that should not become one."""
 LOOPBACK = "127.0.0.1"
 FORKING_PYTHON = Path(__file__).with_name("bin")
 HEAD_LIMIT = 64 * 1024
@@ -83,7 +84,7 @@ class WebEnvironment(Environment[Exchange]):
             given | forking,
             logs=host.logs,
             on_spawn=host.on_spawn,
-            serves=lambda: answers(function, port),
+            serves=lambda: answers(function, port, ask_every=ASK_SELDOM),
         )
 
     async def start(self) -> None:
@@ -91,7 +92,7 @@ class WebEnvironment(Environment[Exchange]):
         given = server_variables(self._function, self._host, self._port)
         await self._run([str(self._function.code / self._function.handler)], given)
         self._client = client()
-        self._ready = asyncio.create_task(answers(self._function, self._port))
+        self._ready = asyncio.create_task(self._become_ready())
 
     async def close(self) -> None:
         self._ready.cancel()
@@ -101,6 +102,12 @@ class WebEnvironment(Environment[Exchange]):
     @property
     def _up(self) -> asyncio.Future[float]:
         return self._ready
+
+    async def _become_ready(self) -> float:
+        await asyncio.wait({self._launch})
+        if self._process is None:
+            await asyncio.Event().wait()  # it never will be
+        return await answers(self._function, self._port, ask_every=ASK_EVERY)
 
     def _submit(self, call: Exchange) -> Request:
         request = Request(call.body, self._arn, self._function.timeout, call.id)
@@ -171,7 +178,7 @@ def server_variables(function: Function, host: Host, port: int) -> dict[str, str
     return given | {"AWS_LWA_PORT": str(port), "PORT": str(port), "PATH": search}
 
 
-async def answers(function: Function, port: int) -> float:
+async def answers(function: Function, port: int, *, ask_every: float) -> float:
     """When the server at `port` said that it is ready."""
     readiness = url(port, URL(function.environment.get(READINESS_PATH, "/")))
     async with client() as asking:
@@ -180,7 +187,7 @@ async def answers(function: Function, port: int) -> float:
                 async with asking.get(readiness) as answer:
                     if answer.status < READY_BELOW:
                         return time.monotonic()
-            await asyncio.sleep(ASK_EVERY)
+            await asyncio.sleep(ask_every)
 
 
 def url(port: int, target: URL) -> URL:

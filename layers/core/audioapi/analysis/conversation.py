@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from audioapi.analysis.agents import Agent, Agents
 from audioapi.analysis.events import compose
 from audioapi.analysis.models import Analyser, Conclusion, Prosody, Segmentation, Utterance
-from audioapi.analysis.recognition import diarisation
+from audioapi.analysis.recognition import diarisation, recognisers
 from audioapi.analysis.recognition.recognisers import (
     TimedRecogniser,
     configured,
@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     from audioapi.speech.transcript import Word
 
 _SAMPLE_BYTES = 2
+
+
+def load() -> None:
+    """What a conversation needs besides its imports, and takes a second."""
+    from audioapi.analysis.voice import prosody  # noqa: F401, PLC0415 - as in `_analysed`
+
+    recognisers.load()
+    sentiment.load()
 
 
 @dataclass(frozen=True)

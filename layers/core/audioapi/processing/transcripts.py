@@ -22,7 +22,6 @@ from audioapi.speech.transcript import Transcript
 
 if TYPE_CHECKING:
     from audioapi.processing.models import Task
-    from audioapi.speech.recogniser import Recogniser
 
 _SAMPLE_BYTES = 2
 _LONGEST_INLINE = 10_000
@@ -151,8 +150,14 @@ def _finish(task: Task, transcript: Transcript, warnings: list[str]) -> None:
     )
 
 
+def load() -> None:
+    """The model of the recogniser, where recordings are transcribed here."""
+    if settings.processing().transcriber == "pocketsphinx":
+        _recogniser().load()
+
+
 @cache
-def _recogniser() -> Recogniser:
+def _recogniser() -> PocketSphinx:
     return PocketSphinx()
 
 

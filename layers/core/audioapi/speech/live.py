@@ -61,6 +61,10 @@ class LivePocketSphinx:
     def version(self) -> str:
         return version("pocketsphinx")
 
+    def load(self) -> None:
+        """A model for the first speaker."""
+        self._idle.append(_decoder())
+
     def begin(self) -> Recognition:
         return _Recognition(self._idle)
 

@@ -45,6 +45,10 @@ class PocketSphinx:
     def version(self) -> str:
         return version("pocketsphinx")
 
+    def load(self) -> None:
+        """Its model."""
+        assert self._decoder  # noqa: S101 - made when it's asked for
+
     def words(self, speech: Speech) -> tuple[Word, ...]:
         return words_of(self._decode(speech.pcm), speech)
 

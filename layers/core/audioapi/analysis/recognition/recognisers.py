@@ -119,6 +119,12 @@ def configured() -> AnyRecogniser:
     return NoRecogniser() if settings.analysis().transcriber == "none" else _pocketsphinx()
 
 
+def load() -> None:
+    """The model of the configured one, if it has one."""
+    if isinstance(recogniser := configured(), LivePocketSphinx):
+        recogniser.load()
+
+
 @cache
 def _pocketsphinx() -> LivePocketSphinx:
     return LivePocketSphinx()

@@ -34,6 +34,11 @@ def sentiment(text: str) -> Sentiment:
     )
 
 
+def load() -> None:
+    """The lexicon."""
+    _vader()
+
+
 def _label(compound: float) -> Literal["positive", "neutral", "negative"]:
     if compound >= _NEUTRAL:
         return "positive"
