@@ -106,6 +106,11 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     add("--state", type=Path, default=Path(".local"), metavar="FOLDER", help="(default: .local)")
     add("--strict", action="store_true", help="be as strict as AWS: see docs/local.md")
     add("--no-watch", action="store_true", help="let changed code wait for the next start")
+    add(
+        "--no-snapshots",
+        action="store_true",
+        help="start each environment from nothing, as without SnapStart",
+    )
     add("--quiet", action="store_true", help="keep functions' log lines in their files only")
 
 
@@ -186,6 +191,7 @@ def server(options: argparse.Namespace, screen: Screen) -> Options:
         port=options.port,
         strict=options.strict,
         watch=not options.no_watch,
+        snapshots=not options.no_snapshots,
         parameters=dict(options.parameter),
         console=None if options.quiet else screen.log_lines(),
     )

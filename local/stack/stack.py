@@ -68,6 +68,7 @@ class Options:
     port: int = 8000
     strict: bool = False
     watch: bool = True
+    snapshots: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
     console: TextIO | None = None
 
@@ -182,6 +183,7 @@ class LocalStack:
             logs=up.enter_context(Logs(self._state.folder, self._options.console)),
             region=REGION,
             watch=self._options.watch,
+            snapshots=self._options.snapshots,
             on_spawn=supervisor.watch,
         )
         self._functions.set_result(await up.enter_async_context(functions))
