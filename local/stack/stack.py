@@ -30,7 +30,7 @@ from local.services.provision import provision
 from local.stack.state import Address, State
 from local.template import references
 from local.template.account import REGION
-from local.template.reader import Deployment, load
+from local.template.reader import Deployment, Translation
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -108,10 +108,11 @@ class LocalStack:
     async def _start(self, up: AsyncExitStack) -> None:
         up.enter_context(self._state.taken())
         door = await up.enter_async_context(AsyncExitStack())
-        gateway, urls = await self._open(door)
+        translation = self._translation()
+        gateway, urls = await self._open(door, translation)
         supervisor = up.enter_context(Supervisor(self._state.record))
         aws, postgres = await self._start_services(up, supervisor)
-        stack = self._load(Deployment(gateway.url, aws.url, urls))
+        stack = translation.stack(Deployment(gateway.url, aws.url, urls))
         clients = connect(aws.url)
         await asyncio.to_thread(provision, stack.resources.values(), clients)
         clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
@@ -133,13 +134,15 @@ class LocalStack:
         )
         up.enter_context(self._state.announced(self.address))
 
-    async def _open(self, door: AsyncExitStack) -> tuple[Gateway, dict[str, str]]:
+    async def _open(
+        self, door: AsyncExitStack, translation: Translation
+    ) -> tuple[Gateway, dict[str, str]]:
         """Takes the ports first and for good, for their numbers are in the functions' environment.
 
         What it serves is in the template whatever the addresses, which nobody knows yet.
         """
         options = self._options
-        stack = self._load(Deployment("http://localhost", "http://localhost"))
+        stack = translation.stack(Deployment("http://localhost", "http://localhost"))
         gateway = Gateway(stack, self, port=options.port, strict=options.strict)
         try:
             await door.enter_async_context(gateway)
@@ -167,10 +170,10 @@ class LocalStack:
                 raise outcome
         return aws, postgres
 
-    def _load(self, deployment: Deployment) -> Stack:
+    def _translation(self) -> Translation:
         defaults = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))
         given = {name: str(value) for name, value in defaults.items()}
-        return load(TEMPLATE, given | dict(self._options.parameters), deployment)
+        return Translation(TEMPLATE, given | dict(self._options.parameters))
 
     async def _start_functions(
         self, up: AsyncExitStack, stack: Stack, supervisor: Supervisor, aws_url: str

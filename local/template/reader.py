@@ -18,6 +18,7 @@ from samtranslator.yaml_helper import (  # type: ignore[import-untyped]
 )
 
 from local.template import model, references
+from local.template.account import REGION
 from local.template.intrinsics import TemplateError, parameter_values, text
 from local.template.references import Deployment, LocalResolver
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Deployment", "TemplateError", "load"]
+__all__ = ["Deployment", "TemplateError", "Translation", "load"]
 
 FOLDER_PROPERTIES = {
     "AWS::Serverless::Function": "CodeUri",
@@ -39,17 +40,28 @@ SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 def load(path: Path, parameters: Mapping[str, str], deployment: Deployment) -> model.Stack:
-    """The stack that `path` describes, with `parameters` over the template's defaults.
+    """The stack that `path` describes, as a Translation's `stack`."""
+    return Translation(path, parameters).stack(deployment)
 
-    Resources that a service keeps always have their name among their properties (BucketName,
-    QueueName, TableName, Name). A value that comes from a parameter is a string, a number's too,
-    as it is in CloudFormation.
+
+class Translation:
+    """The template at `path`, with `parameters` over its defaults, as plain CloudFormation; seconds
+    of work, after which it can be read for several deployments.
     """
-    source = read(path)
-    values = parameter_values(source.get("Parameters", {}), parameters)
-    folders = detach_folders(source, path.parent)
-    template = translate(source, values, deployment.region)
-    return Reader(LocalResolver(template, values, deployment), folders).stack()
+
+    def __init__(self, path: Path, parameters: Mapping[str, str]) -> None:
+        source = read(path)
+        self._values = parameter_values(source.get("Parameters", {}), parameters)
+        self._folders = detach_folders(source, path.parent)
+        self._template = translate(source, self._values, REGION)
+
+    def stack(self, deployment: Deployment) -> model.Stack:
+        """Resources that a service keeps always have their name among their properties (BucketName,
+        QueueName, TableName, Name). A value that comes from a parameter is a string, a number's
+        too, as it is in CloudFormation.
+        """
+        resolver = LocalResolver(self._template, self._values, deployment)
+        return Reader(resolver, self._folders).stack()
 
 
 class Loader(yaml.SafeLoader):

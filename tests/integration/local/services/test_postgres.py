@@ -15,7 +15,7 @@ from sqlalchemy import text
 from audioapi import database
 from local.processes.ports import free_port
 from local.services import postgres
-from local.services.postgres import Postgres, PostgresError
+from local.services.postgres import Postgres, PostgresError, pristine_cluster
 from tests.integration.local.programs import all_gone, program, wait_until
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(home: Path, supervisor: Supervisor) -> Iterator[Postgres]:
-    server = Postgres(home / "postgres", home / "postgres.log", supervisor)
+def running(home: Path, supervisor: Supervisor, cache: Path | None = None) -> Iterator[Postgres]:
+    home.mkdir(exist_ok=True)
+    server = Postgres(home / "postgres", home / "postgres.log", supervisor, cache=cache)
     server.start()
     try:
         yield server
@@ -85,12 +86,13 @@ def test_every_run_begins_with_an_empty_database(home: Path, supervisor: Supervi
         assert ask(server.url, tables) == [(0,)]
 
 
-def test_a_second_start_takes_no_new_cluster(home: Path, supervisor: Supervisor) -> None:
-    with running(home, supervisor):
-        pass
-    started = time.monotonic()
-    with running(home, supervisor):
-        assert time.monotonic() - started < 5
+def test_starts_share_a_cluster_that_is_made_once(tmp_path: Path, supervisor: Supervisor) -> None:
+    cache = tmp_path / "cache"
+    with running(tmp_path / "one", supervisor, cache):
+        [cluster] = cache.glob("postgres-*/cluster")
+        made = cluster.stat()
+    with running(tmp_path / "other", supervisor, cache):
+        assert cluster.stat() == made
 
 
 def test_several_run_side_by_side(home: Path, tmp_path: Path, supervisor: Supervisor) -> None:
@@ -138,11 +140,12 @@ def test_a_port_that_somebody_else_took_is_exchanged(
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, supervisor: Supervisor) -> None:
-    with running(tmp_path, supervisor):
-        pass
-    [cluster] = (tmp_path / "postgres").glob("*/cluster")
-    shutil.rmtree(cluster / "global")
-    with pytest.raises(PostgresError, match="could not open file"), running(tmp_path, supervisor):
+    cache = tmp_path / "cache"
+    shutil.rmtree(pristine_cluster(cache) / "cluster" / "global")
+    with (
+        pytest.raises(PostgresError, match="could not open file"),
+        running(tmp_path, supervisor, cache),
+    ):
         pass
 
 
