@@ -196,7 +196,10 @@ class Pool(Generic[Call]):
     async def _take(self) -> Environment[Call]:
         while True:
             self._look_at_source()
-            environment = self._warm() or await self._next_free()
+            environment = self._warm()
+            if environment is None:
+                environment = await self._next_free()
+                self._look_at_source()  # it may have been read while somebody wrote it
             if environment.source is self._source:
                 return environment
             await self._close(environment)
