@@ -13,6 +13,8 @@ TYPESCRIPT := clients/typescript
 PACKAGES := $(TYPESCRIPT)/node_modules/.ready
 SCANNERS := .venv-scan
 export SAM_CLI_TELEMETRY := 0
+# Bytecode is kept, whatever the shell says: a run that compiles everything anew takes far longer.
+export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= us-east-1
 
 # sam build looks for python3.13 itself on PATH: the environment's, before any shim.
@@ -34,7 +36,8 @@ $(READY): requirements-dev.txt
 	if [ -z "$${found:-}" ]; then echo "Python 3.11, 3.12, 3.13 or 3.14 is needed (3.13 is best), and none was found on PATH." >&2; exit 1; fi; \
 	echo "Making $(VENV) with $$($$found --version) - a minute or two, once"; \
 	rm -rf $(VENV); $$found -m venv $(VENV); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --requirement requirements-dev.txt; \
 	printf '%s\n' "$(CURDIR)/layers/core" "$(CURDIR)/clients/python" \
 	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/serverless-audio.pth"
 	@touch $@

@@ -9,7 +9,7 @@ import pytest
 
 README = Path("README.md").read_text()
 TARGETS = " ".join(re.findall(r"^([a-z0-9 -]+):.*## ", Path("Makefile").read_text(), re.MULTILINE))
-IN_CI = re.findall(r"^make ([a-z-]+)", Path(".ci/run").read_text(), re.MULTILINE)
+IN_CI = re.findall(r"\bmake ([a-z-]+)", Path(".ci/run").read_text())
 BY_A_TEST = {
     "run": "tests/e2e/test_readme.py",
     "logs": "tests/e2e/test_readme.py",
