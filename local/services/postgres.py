@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.processes.cache import users_cache
 from local.processes.ports import free_port
 
 if TYPE_CHECKING:
@@ -127,12 +128,6 @@ def is_ready(data: Path) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) == PID_FILE_LINES and lines[-1].strip() == "ready"
-
-
-def users_cache() -> Path:
-    """https://specifications.freedesktop.org/basedir-spec/latest/"""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "serverless-audio"
 
 
 def pristine_cluster(cache: Path) -> Path:
