@@ -65,11 +65,10 @@ def opened(
     body: bytes | None = None,
     *,
     headers: Mapping[str, str] | None = None,
-    seconds: float = 60,
 ) -> Iterator[Stream]:
-    """Asks; leaving the block leaves the stream. A read that takes `seconds` is a TimeoutError."""
+    """Asks; leaving the block leaves the stream."""
     to = urlsplit(url)
-    connection = HTTPConnection(to.netloc, timeout=seconds)
+    connection = HTTPConnection(to.netloc)
     try:
         connection.request(method, f"{to.path or '/'}?{to.query}", body, dict(headers or {}))
         yield Stream(connection.getresponse())

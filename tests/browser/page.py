@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import queue
 import shutil
 import subprocess
 import threading
+from collections import deque
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,30 +28,33 @@ OPTIONS = (
 
 
 class Page:
-    """What the page told with `report(…)`, in order."""
+    """What the page told with `report(…)`, in order, and the browser that shows it."""
 
-    def __init__(self) -> None:
-        self._reports: queue.Queue[Any] = queue.Queue()
+    def __init__(self, reports: deque[Any], browser: subprocess.Popen[bytes]) -> None:
+        self._reports = reports
+        self._browser = browser
 
-    def tell(self, report: Any) -> None:
-        self._reports.put(report)
+    def report(self) -> Any:
+        """The next one, for which it waits."""
+        until(lambda: self._reports, failed=self._ended)
+        return self._reports.popleft()
 
-    def report(self, *, seconds: float = 60) -> Any:
-        return self._reports.get(timeout=seconds)
+    def _ended(self) -> str | bool:
+        return self._browser.poll() is not None and "the browser has ended"
 
 
 @contextmanager
 def opened(script: str, profile: Path, *, base: str) -> Iterator[Page]:
     """A page of another origin than the service's, whose relative addresses are the service's."""
-    page = Page()
-    with _site(page, script, base) as url, (profile.parent / "browser.log").open("wb") as log:
+    reports: deque[Any] = deque()
+    with _site(reports, script, base) as url, (profile.parent / "browser.log").open("wb") as log:
         browser = subprocess.Popen(
             [_browser(), *OPTIONS, f"--user-data-dir={profile}", url],
             stdout=log,
             stderr=subprocess.STDOUT,
         )
         try:
-            yield page
+            yield Page(reports, browser)
         finally:
             browser.terminate()
             browser.wait()
@@ -62,8 +67,8 @@ def _browser() -> str:
 
 
 @contextmanager
-def _site(page: Page, script: str, base: str) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(page, script, base))
+def _site(reports: deque[Any], script: str, base: str) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(reports, script, base))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -74,7 +79,7 @@ def _site(page: Page, script: str, base: str) -> Iterator[str]:
         thread.join()
 
 
-def _handler(page: Page, script: str, base: str) -> type[BaseHTTPRequestHandler]:
+def _handler(reports: deque[Any], script: str, base: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             report = """
@@ -85,7 +90,7 @@ def _handler(page: Page, script: str, base: str) -> type[BaseHTTPRequestHandler]
             self._answer(200, html.encode())
 
         def do_POST(self) -> None:
-            page.tell(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            reports.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self._answer(200, b"")
 
         def log_message(self, *_: object) -> None:

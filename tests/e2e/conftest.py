@@ -1,39 +1,62 @@
-"""One stack for all end-to-end tests: they run in one worker, one after the other."""
+"""The stacks that end-to-end tests talk to, which end in three ways: nothing is left of any.
+
+The tests of a stack run in one worker, one after the other, and those of another in another one.
+"""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
+from tests.e2e.newcomer import Newcomer, arrived
 from tests.e2e.stack import Stack, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mypy_boto3_s3 import S3Client
+STACKS = ("stack", "tuned", "newcomer")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "e2e" in item.path.parts and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+        used: list[str] = getattr(item, "fixturenames", [])
+        for name in STACKS:
+            if "e2e" in item.path.parts and name in used:
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("stack")) as up:
+    """As a newcomer's is."""
+    with running(tmp_path_factory.mktemp("stack"), ending=signal.SIGTERM) as up:
         yield up
 
 
-@pytest.fixture(scope="module")
-def s3(stack: Stack) -> S3Client:
-    """Of the module's own stack, where it has one."""
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """As strict as AWS and telling all it can. It misses a killed worker after seconds, and tries a
+    job as often as it takes.
+    """
+    with running(
+        tmp_path_factory.mktemp("tuned"),
+        "--strict",
+        ending=signal.SIGKILL,
+        LogLevel="DEBUG",
+        CloseSettleSeconds=0,
+        MaxConcurrentSessions=10_000,
+        JobTimeoutSeconds=30,
+        JobVisibilityTimeoutSeconds=30,  # some die before they could hold their job
+        LiveWorkerTimeoutSeconds=30,  # the same
+        WorkerMissedSeconds=5,
+        JobAttempts=1000,
+    ) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    """Has a copy of the project, in which `make run` runs until Ctrl-C."""
+    with arrived(tmp_path_factory.mktemp("newcomer") / "project") as somebody:
+        yield somebody

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request
 
 from tests import audio, forms
-from tests.e2e.stack import Answer, fetch
 from tests.sse import Sent, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from tests.e2e.stack import Stack
+    from tests.e2e.stack import Answer, Stack
 
 RATE = 16_000
+CHUNK_SECONDS = 0.5
 
 
 def breath(seconds: float) -> bytes:
@@ -36,6 +34,15 @@ def conversation(*breaths: float, pause: float = 1.2) -> bytes:
     """A WAV file of so many utterances, each of so many seconds, with pauses between them."""
     sound = quiet(0.3) + b"".join(breath(seconds) + quiet(pause) for seconds in breaths)
     return audio.wav(sound, rate=RATE, channels=1)
+
+
+def chunk_bytes(seconds: float) -> int:
+    return round(seconds * RATE) * 2
+
+
+def chunk_count(file: bytes) -> int:
+    """How many chunks a recording is spoken in."""
+    return len(audio.chunks(file, chunk_bytes(CHUNK_SECONDS)))
 
 
 @dataclass(frozen=True)
@@ -59,23 +66,29 @@ class Live:
 
     def send(self, seq: int, data: bytes) -> Answer:
         body = forms.multipart(("chunk", "blob", data), ("chunk_seq", None, str(seq).encode()))
-        path = f"/analyze/live/{self.id}/chunk"
-        return ask(self.stack, "POST", path, body, content_type=forms.CONTENT_TYPE)
+        return self.stack.post_form(f"/analyze/live/{self.id}/chunk", body)
 
     def control(self, action: str, **more: object) -> Answer:
-        body = json.dumps({"action": action, **more}).encode()
-        return ask(self.stack, "POST", f"/analyze/live/{self.id}/control", body)
+        path = f"/analyze/live/{self.id}/control"
+        return self.stack.request("POST", path, {"action": action, **more})
 
-    def speak(self, file: bytes, *, speed: float, chunk_seconds: float = 0.5) -> None:
+    def speak(self, file: bytes, *, speed: float, chunk_seconds: float = CHUNK_SECONDS) -> None:
         """Sends a recording at so many times its own pace."""
-        size = round(chunk_seconds * RATE) * 2
+        for _ in self.speaking(file, speed=speed, chunk_seconds=chunk_seconds):
+            pass
+
+    def speaking(
+        self, file: bytes, *, speed: float, chunk_seconds: float = CHUNK_SECONDS
+    ) -> Iterator[int]:
+        """The same; each chunk's number once it was taken."""
         begun = time.monotonic()
-        for seq, chunk in enumerate(audio.chunks(file, size)):
+        for seq, chunk in enumerate(audio.chunks(file, chunk_bytes(chunk_seconds))):
             due = begun + (seq + 1) * chunk_seconds / speed  # a chunk is whole when it was spoken
             time.sleep(max(0.0, due - time.monotonic()))  # its pace is what a recording has
             answer = self.send(seq, chunk)
             assert answer.status == 200, answer.body
             assert answer.body["next_chunk_seq"] == seq + 1
+            yield seq
 
 
 @dataclass
@@ -121,17 +134,8 @@ class Consumer:
             self.last_event_id = stream.last_event_id
 
 
-def ask(
-    stack: Stack, method: str, path: str, body: bytes, *, content_type: str = "application/json"
-) -> Answer:
-    headers = {"x-api-key": stack.api_key, "content-type": content_type}
-    return fetch(Request(stack.url + path, body, headers, method=method))  # noqa: S310 — http
-
-
 def start(stack: Stack, **body: object) -> Live:
-    answer = ask(
-        stack, "POST", "/analyze/live/start", json.dumps({"suffix": ".wav", **body}).encode()
-    )
+    answer = stack.request("POST", "/analyze/live/start", {"suffix": ".wav", **body})
     assert answer.status in (200, 201), answer.body
     return Live(stack, answer.body)
 

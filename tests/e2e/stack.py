@@ -6,25 +6,30 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psutil
 
+from local.services.clients import connect
+from tests import forms
+from tests.patience import until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
     from http.client import HTTPResponse
     from pathlib import Path
 
-T = TypeVar("T")
+    from local.services.clients import Clients
 
-START_SECONDS = 90
 STOP_SECONDS = 20
+"""For who measures; a test waits."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +53,62 @@ class Stack:
     function_urls: dict[str, str]
     state: Path
 
-    def get(self, path: str, *, key: bool = True, **headers: str) -> Answer:
-        return self.request("GET", path, key=key, **headers)
+    @cached_property
+    def clients(self) -> Clients:
+        """Of its AWS services."""
+        return connect(self.aws_endpoint_url)
 
-    def request(self, method: str, path: str, *, key: bool = True, **headers: str) -> Answer:
-        given = {**({"x-api-key": self.api_key} if key else {}), **headers}
-        return fetch(Request(self.url + path, method=method, headers=given))  # noqa: S310 — http
+    def get(
+        self, path: str, *, key: bool = True, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Answer:
+        return self.request("GET", path, key=key, headers=headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: bool = True,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
+        """`body` is sent as it is if it's bytes, and as JSON otherwise."""
+        given = {"x-api-key": self.api_key} if key else {}
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if data is not body:
+            given["content-type"] = "application/json"
+        address = self.url + path
+        return fetch(Request(address, data, given | dict(headers), method=method))  # noqa: S310 — http
+
+    def post_form(self, path: str, form: bytes) -> Answer:
+        return self.request("POST", path, form, headers={"content-type": forms.CONTENT_TYPE})
 
     def session(self, session_id: str) -> Any:
         return self.get(f"/api/audio/sessions/{session_id}").body
 
-    def finished(self, session_id: str, *, seconds: float = 60) -> Any:
+    def finished(self, session_id: str) -> Any:
         """The session once its file is made or has failed."""
-        return wait_for(
-            lambda: (info := self.session(session_id))["processing_status"] != "pending" and info,
-            seconds=seconds,
+        return until(
+            lambda: (info := self.session(session_id))["processing_status"] != "pending" and info
         )
 
-    def download(self, url: str) -> bytes:
-        with urlopen(url) as response:  # noqa: S310 — http
+    def download(self, url: str, *, key: bool = False) -> bytes:
+        headers = {"x-api-key": self.api_key} if key else {}
+        with urlopen(Request(url, headers=headers)) as response:  # noqa: S310 — http
             return bytes(response.read())
 
     def processes(self, function: str) -> list[psutil.Process]:
         """The function's processes."""
-        return [
-            process
-            for process in psutil.Process(self.pid).children(recursive=True)
-            if environment_of(process).get("AWS_LAMBDA_FUNCTION_NAME") == function
-        ]
+        return [process for process, name in self.serving() if name == function]
+
+    def at_work(self, function: str) -> list[psutil.Process]:
+        """Those of its processes for which FFmpeg is at work."""
+        return [process for process in self.processes(function) if has_children(process)]
+
+    def serving(self) -> list[tuple[psutil.Process, str]]:
+        """All processes of functions, with the function's name."""
+        below = psutil.Process(self.pid).children(recursive=True)
+        return [(process, name) for process in below if (name := function_of(process))]
 
     def log(self, function: str) -> list[dict[str, Any]]:
         path = self.state / "logs" / f"{function}.log"
@@ -96,68 +129,67 @@ def answer(status: int, response: HTTPResponse | HTTPError) -> Answer:
     return Answer(status, headers, json.loads(response.read()))
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float) -> T:
-    """The first true value of `condition`, asked again and again."""
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until, f"not within {seconds} s"
-        pause()
-    return value
-
-
-def pause() -> None:
-    """Gives others the processor between two looks at a condition."""
-    time.sleep(0.02)
-
-
-def environment_of(process: psutil.Process) -> dict[str, str]:
+def function_of(process: psutil.Process) -> str:
+    """The name of the function that it serves; empty if it serves none, or is gone."""
     try:
-        return dict(process.environ())
+        return str(process.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""))
     except psutil.Error:
-        return {}
+        return ""
+
+
+def has_children(process: psutil.Process) -> bool:
+    try:
+        return bool(process.children())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def start(state: Path, *options: str, project: Path | None = None) -> subprocess.Popen[bytes]:
     """A runner of the project's own template, or of a copy of it."""
+    command = [sys.executable, "-m", "local", "serve", "--port", "0", "--state", str(state)]
     with (state / "console.log").open("wb") as console:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "local",
-                "serve",
-                "--port",
-                "0",
-                "--state",
-                str(state),
-                *options,
-            ],
-            stdout=console,
-            stderr=subprocess.STDOUT,
-            cwd=project,
+            [*command, *options], stdout=console, stderr=subprocess.STDOUT, cwd=project
         )
 
 
 @contextmanager
 def running(
-    state: Path, *options: str, project: Path | None = None, **parameters: object
+    state: Path, *options: str, ending: signal.Signals = signal.SIGINT, **parameters: object
 ) -> Iterator[Stack]:
-    """A stack with these parameters of its template that is up, and gone afterwards."""
+    """A stack with these parameters of its template that is up, and is ended by that signal:
+    nothing is left of it.
+    """
     given = [("--parameter", f"{name}={value}") for name, value in parameters.items()]
-    process = start(state, *options, *chain.from_iterable(given), project=project)
+    runner = start(state, *options, *chain.from_iterable(given))
     try:
-        yield ready(process, state)
+        yield ready(runner, state)
+        end(runner, state, ending)
     finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(STOP_SECONDS) in (0, 130), (state / "console.log").read_text()
+        runner.kill()  # if it's still there: what it started ends with it
+        runner.wait()
 
 
-def ready(process: subprocess.Popen[bytes], state: Path) -> Stack:
-    told = state / "stack.json"
-
-    def up() -> bool:
-        assert process.poll() is None, (state / "console.log").read_text()
-        return told.exists()
-
-    wait_for(up, seconds=START_SECONDS)
+def ready(runner: subprocess.Popen[bytes], state: Path) -> Stack:
+    told, console = state / "stack.json", state / "console.log"
+    until(told.exists, failed=lambda: runner.poll() is not None and console.read_text())
     return Stack(**json.loads(told.read_text()), state=state)
+
+
+def end(runner: subprocess.Popen[bytes], state: Path, ending: signal.Signals) -> None:
+    """Ends it, and sees to it that everything ends that it has started."""
+    started = psutil.Process(runner.pid).children(recursive=True)
+    assert len(started) > 2  # the services, and who looks after them
+    runner.send_signal(ending)
+    how = -ending if ending is signal.SIGKILL else 0
+    assert runner.wait() == how, (state / "console.log").read_text()
+    until(lambda: not any(map(is_alive, started)))
+    until(lambda: not (state / "stack.json").exists())
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs, which a dead process that nobody has waited for doesn't."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 import requests
 
 from tests import forms, sse
 from tests.e2e import live
-from tests.e2e.stack import running, wait_for
+from tests.patience import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.e2e.stack import Stack
+    from tests.soak import Soak
 
-BREATHS = (2.0, 2.6, 3.2, 2.3, 2.9, 2.0, 2.6, 3.2, 2.3, 2.9)
+BREATHS = (1.2, 1.6, 1.2, 1.4, 1.0)
 ENDING = ["summary_update", "status", "done"]
-SESSIONS = 20
-SEED = random.SystemRandom().randrange(2**32)
 
 # As seed 004 has it.
 PUBLISHED = """
@@ -43,21 +36,6 @@ def upload_chunk(session_id, chunk_data, chunk_seq):
             return get_correct_sequence(session_id)
         raise
 """
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose dead workers are missed soon, and which writes nothing down: it has to hear
-    twenty conversations at once.
-    """
-    with running(
-        tmp_path_factory.mktemp("quick"),
-        Transcriber="none",
-        LiveWorkerTimeoutSeconds=10,
-        WorkerMissedSeconds=5,
-        JobAttempts=50,
-    ) as up:
-        yield up
 
 
 def check_whole(consumer: live.Consumer, *, utterances: int) -> None:
@@ -101,7 +79,7 @@ def test_a_second_consumer_is_refused_and_the_next_one_let_in(stack: Stack) -> N
         with sse.opened(session.events_url) as third:
             return third.status == 200
 
-    wait_for(let_in, seconds=15)
+    until(let_in)
 
 
 def test_a_silent_conversation_has_no_utterances(stack: Stack) -> None:
@@ -116,7 +94,7 @@ def test_a_silent_conversation_has_no_utterances(stack: Stack) -> None:
 
 def test_a_cancelled_conversation_is_told_as_a_failure(stack: Stack) -> None:
     session = live.start(stack)
-    session.speak(live.conversation(2.0), speed=10)
+    session.speak(live.conversation(1.0), speed=10)
     session.control("cancel", reason="the caller hung up")
     consumer = live.Consumer(session)
     consumer.listen()
@@ -133,7 +111,7 @@ def test_a_session_is_gone_once_its_events_were_delivered(stack: Stack) -> None:
         with sse.opened(session.events_url) as again:
             return again.status == 404
 
-    wait_for(gone, seconds=15)
+    until(gone)
 
 
 class Site(requests.Session):
@@ -176,15 +154,15 @@ def test_the_published_python_uploader(stack: Stack) -> None:
 
 
 def test_a_recording_is_analysed_on_the_spot(stack: Stack) -> None:
-    body = forms.multipart(("file", "call.wav", live.conversation(2.0, 2.6)))
-    answer = live.ask(stack, "POST", "/analyze", body, content_type=forms.CONTENT_TYPE)
+    body = forms.multipart(("file", "call.wav", live.conversation(1.2, 1.0)))
+    answer = stack.post_form("/analyze", body)
     assert answer.status == 200
     assert answer.body["utterances"] == len(answer.body["timeline"]) == 2
 
 
 def test_a_recording_is_streamed_to_a_client_that_follows_the_redirect(stack: Stack) -> None:
     with Site(stack) as site:
-        file = ("call.wav", live.conversation(2.0, 2.6))
+        file = ("call.wav", live.conversation(1.2, 1.0))
         response = site.post("/analyze/stream", files={"file": file}, stream=True)
         kinds = [
             line.removeprefix(b"event: ").decode()
@@ -206,45 +184,41 @@ def test_metrics_tell_of_what_was_streamed(stack: Stack) -> None:
     assert told["sse"]["opened"] >= 1
 
 
-@pytest.mark.timeout(300)
-def test_twenty_conversations_at_once(quick: Stack) -> None:
+@pytest.mark.soak
+def test_many_conversations_at_once(tuned: Stack, soak: Soak) -> None:
     def converse(number: int) -> live.Consumer:
-        session = live.start(quick, goal=f"the {number}th")
+        session = live.start(tuned, goal=f"the {number}th")
         consumer = live.Consumer(session)
-        session.speak(live.conversation(2.0, 2.6), speed=2)
+        session.speak(live.conversation(1.2, 1.0), speed=2)
         session.control("finalize")
         consumer.listen()
         return consumer
 
-    with ThreadPoolExecutor(SESSIONS) as clients:
-        consumers = list(clients.map(converse, range(SESSIONS)))
+    conversations = soak.count("conversations", few=4, many=20)
+    with ThreadPoolExecutor(conversations) as clients:
+        consumers = list(clients.map(converse, range(conversations)))
     for consumer in consumers:
         check_whole(consumer, utterances=2)
         assert consumer.said("done") == [{"conversation_id": consumer.live.conversation_id}]
 
 
-@pytest.mark.timeout(300)
-def test_a_worker_that_is_killed_at_random_costs_no_event_and_doubles_none(quick: Stack) -> None:
-    chance = random.Random(SEED)
-    session = live.start(quick)
-    consumer = live.Consumer(session)
-    over = threading.Event()
-
-    def kill() -> int:
-        killed = 0
-        while killed < 4 and not over.wait(chance.uniform(0.5, 4)):
-            for process in quick.processes("LiveWorkerFunction"):
-                with suppress(psutil.Error):
-                    process.kill()
-                    killed += 1
-        return killed
-
-    with ThreadPoolExecutor(2) as background:
-        killing = background.submit(kill)
-        listening = background.submit(consumer.listen)
-        session.speak(live.conversation(*BREATHS), speed=2)
-        session.control("finalize")
-        listening.result()
-        over.set()
-        assert killing.result() > 0, json.dumps({"seed": SEED})
-    check_whole(consumer, utterances=len(BREATHS))
+@pytest.mark.soak
+def test_a_worker_that_is_killed_at_random_costs_no_event_and_doubles_none(
+    tuned: Stack, soak: Soak
+) -> None:
+    kills = soak.count("kills", few=2, many=4)
+    breaths = BREATHS[: soak.count("utterances", few=3, many=5)]
+    talk = live.conversation(*breaths)
+    for seed in soak.seeds(few=1):
+        moments = random.Random(seed).sample(range(live.chunk_count(talk)), kills)
+        session = live.start(tuned)
+        consumer = live.Consumer(session)
+        with ThreadPoolExecutor(1) as background:
+            listening = background.submit(consumer.listen)
+            for seq in session.speaking(talk, speed=2):
+                if seq in moments:
+                    [worker, *_] = until(lambda: tuned.at_work("LiveWorkerFunction"))
+                    worker.kill()
+            session.control("finalize")
+            listening.result()
+        check_whole(consumer, utterances=len(breaths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import uuid
@@ -12,7 +11,7 @@ import pytest
 import websockets
 
 from tests.audio import samples_of, wav_bytes
-from tests.e2e.wire import CLOSE, chunk, connected
+from tests.e2e.wire import CLOSE, WITHOUT_LIMITS, chunk, connected
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
@@ -22,7 +21,7 @@ AUDIO = wav_bytes(rate=16000, channels=1, seconds=0.2)
 
 async def refusal(stack: Stack, path: str) -> tuple[int, Any]:
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await websockets.connect(stack.ws_url + path)
+        await websockets.connect(stack.ws_url + path, **WITHOUT_LIMITS)
     response = refused.value.response
     assert response.headers["content-type"] == "application/problem+json"
     return response.status_code, json.loads(response.body or b"")
@@ -126,7 +125,7 @@ async def test_numbered_and_unnumbered_chunks_do_not_mix(stack: Stack) -> None:
 async def test_a_message_over_128_kb_closes_the_connection_with_1009(stack: Stack) -> None:
     async with connected(stack) as wire:
         await wire.send(base64.b64encode(bytes(128 * 1024)).decode())
-        await asyncio.wait_for(wire.websocket.wait_closed(), timeout=10)
+        await wire.websocket.wait_closed()
         assert wire.websocket.close_code == 1009
     assert stack.session(wire.session_id)["total_chunks"] == 0
 

@@ -1,20 +1,15 @@
-"""Twenty sessions stream while functions, workers and connections are killed: no chunk is lost.
+"""Many sessions stream while functions, workers and connections are killed: no chunk is lost.
 
-FAULT_SECONDS says for how long (20, if nothing else is said; `make faults`: 120), FAULT_SEED which
-faults come in which order. When they come is a matter of progress: after so many acknowledgements.
+When faults come is a matter of progress: after so many acknowledgements.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
-import os
 import random
-import secrets
 import struct
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,21 +20,17 @@ import websockets
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from tests.audio import samples_of
-from tests.e2e.stack import Stack, environment_of, pause, running
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
-SEED = int(os.environ.get("FAULT_SEED", "0")) or secrets.randbits(32)
-CLIENTS = 20
+    from tests.e2e.stack import Stack
+    from tests.soak import Soak
+
 WINDOW = 4
-PATIENCE = 10
-"""Seconds without an answer, after which a client connects again."""
-LAST_SECONDS = 240
-"""How long the last sessions may take: the sweeper may have to take up a close, minutes later."""
-
-pytestmark = pytest.mark.timeout(SECONDS + LAST_SECONDS + 120)
+ANSWER_SECONDS = 10 * PATIENCE
+"""Without an answer for so long, a client connects again: the greeting may have been killed."""
 
 CHUNK_SAMPLES = 400
 _MARK = struct.Struct("<HH")
@@ -79,6 +70,7 @@ class Faults:
     """Kills something each time that so many more chunks were acknowledged."""
 
     def __init__(self, stack: Stack, seed: int) -> None:
+        self.seed = seed
         self.counts: Counter[str] = Counter()
         self.sockets: set[websockets.ClientConnection] = set()
         self.over = False
@@ -93,16 +85,13 @@ class Faults:
         if self._left <= 0:
             self._due.set()
 
-    async def strike(self, seconds: float) -> None:
-        """For so many seconds, once all clients are at work."""
-        await self._progress(2 * CLIENTS)
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    await self._progress(self._random.randint(3, 15))
-                    await self._fault()
-        finally:
-            self.over = True
+    async def strike(self, times: int, *, clients: int) -> None:
+        """So many times, once all clients are at work."""
+        await self._progress(2 * clients)
+        for _ in range(times):
+            await self._fault()
+            await self._progress(self._random.randint(3, 15))
+        self.over = True
 
     async def _progress(self, chunks: int) -> None:
         self._left = chunks
@@ -133,8 +122,8 @@ class Faults:
         return min(2, len(self.sockets))
 
     async def _kill(self, which: Callable[[str], bool]) -> int:
-        processes = await asyncio.to_thread(self._processes)
-        chosen = [process for process, name in processes if which(name)]
+        below = await asyncio.to_thread(self._stack.serving)
+        chosen = [process for process, name in below if which(name)]
         if not chosen:
             return 0
         try:
@@ -142,13 +131,6 @@ class Faults:
         except psutil.NoSuchProcess:
             return 0
         return 1
-
-    def _processes(self) -> list[tuple[psutil.Process, str]]:
-        """The stack's processes, and the functions that they serve, if they do."""
-        return [
-            (process, environment_of(process).get("AWS_LAMBDA_FUNCTION_NAME", ""))
-            for process in psutil.Process(self._stack.pid).children(recursive=True)
-        ]
 
 
 KINDS = (
@@ -168,8 +150,8 @@ class Client:
         self._faults = faults
         self._recordings = recordings
 
-    async def work(self, seed: int) -> None:
-        draw = random.Random(seed)
+    async def work(self, number: int) -> None:
+        draw = random.Random(self._faults.seed + number)
         while not self._faults.over:
             total = draw.choice([5, 10, 20, 300])
             one = Recording(len(self._recordings), total, left_behind=draw.random() < 0.2)
@@ -179,7 +161,9 @@ class Client:
     async def _record(self, one: Recording) -> None:
         while not one.closed and not one.given_up:
             try:
-                async with websockets.connect(self._address(one), open_timeout=PATIENCE) as socket:
+                async with websockets.connect(
+                    self._address(one), open_timeout=ANSWER_SECONDS, ping_interval=None
+                ) as socket:
                     self._faults.sockets.add(socket)
                     await Conversation(socket, one, self._faults).run()
             except InvalidStatus as refusal:
@@ -246,7 +230,7 @@ class Conversation:
         self._one.closed = True
 
     async def _receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_SECONDS):
             frame: dict[str, Any] = json.loads(await self._socket.recv())
         return frame
 
@@ -257,11 +241,12 @@ def close(stack: Stack, one: Recording) -> None:
     assert answer.status == 200, answer.body
 
 
-def found(stack: Stack, one: Recording, until: float) -> tuple[list[int], dict[str, Any]]:
-    """The chunks that are in a session's file, in their order; and what is said of the session."""
-    while (info := stack.session(one.session_id))["processing_status"] == "pending":
-        assert time.monotonic() < until, info
-        pause()
+def found(stack: Stack, one: Recording) -> tuple[list[int], dict[str, Any]]:
+    """The chunks that are in a session's file, in their order; and what is said of the session.
+
+    The sweeper may have to take up its close, minutes later.
+    """
+    info = stack.finished(one.session_id)
     assert info["status"] == "completed", info
     if not info["download_url"]:
         return [], info
@@ -273,44 +258,40 @@ def found(stack: Stack, one: Recording, until: float) -> tuple[list[int], dict[s
     return seqs, info
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
-    with running(
-        tmp_path_factory.mktemp("faults"),
-        JobTimeoutSeconds=5,
-        JobVisibilityTimeoutSeconds=5,  # some die before they could hold their job
-        WorkerMissedSeconds=5,
-        JobAttempts=1000,
-        CloseSettleSeconds=0,
-        MaxConcurrentSessions=10_000,
-    ) as up:
-        yield up
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_every_acknowledged_chunk_is_in_its_file(tuned: Stack, soak: Soak) -> None:
+    clients = soak.count("clients", few=4, many=20)
+    times = soak.count("faults", few=8, many=100)
+    for seed in soak.seeds(few=1):
+        faults = Faults(tuned, seed)
+        recordings = await recorded(tuned, faults, clients=clients, times=times)
+        check(tuned, recordings)
+        print(f"{dict(faults.counts)}, {len(recordings)} sessions")  # noqa: T201
 
 
-async def test_every_acknowledged_chunk_is_in_its_file(stack: Stack) -> None:
-    print(f"FAULT_SECONDS={SECONDS:g} FAULT_SEED={SEED}")  # noqa: T201 — to have it again
-    faults = Faults(stack, SEED)
+async def recorded(stack: Stack, faults: Faults, *, clients: int, times: int) -> list[Recording]:
+    """Sessions that were begun, and the faults that came meanwhile are over."""
     recordings: list[Recording] = []
     client = Client(stack, faults, recordings)
     async with asyncio.TaskGroup() as group:
-        for number in range(CLIENTS):
-            group.create_task(client.work(SEED + number))
-        with contextlib.suppress(TimeoutError):
-            await faults.strike(SECONDS)
+        for number in range(clients):
+            group.create_task(client.work(number))
+        await faults.strike(times, clients=clients)
+    assert faults.counts["chunks acknowledged"] > 0
+    return [one for one in recordings if one.session_id]
 
-    until = time.monotonic() + LAST_SECONDS
-    lost: dict[str, list[int]] = {}
-    begun = [one for one in recordings if one.session_id]
-    for one in begun:
+
+def check(stack: Stack, recordings: list[Recording]) -> None:
+    """Every chunk that was acknowledged is in its session's file, once and in its place."""
+    for one in recordings:
         if not one.closed:
             close(stack, one)
-    for one in begun:
-        seqs, info = found(stack, one, until)
+    lost: dict[str, list[int]] = {}
+    for one in recordings:
+        seqs, info = found(stack, one)
         assert seqs == sorted(set(seqs)), info
         assert one.left_behind or info["missing_chunks"] == [], info
         if missing := one.acknowledged - {*seqs}:
             lost[one.session_id] = sorted(missing)
-    print(f"{dict(faults.counts)}, {len(begun)} sessions, lost: {lost or 0}")  # noqa: T201
     assert lost == {}
-    assert faults.counts["chunks acknowledged"] > 0

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
+    from tests.soak import Soak
 
 CHECKS = [
     not_a_server_error,
@@ -46,7 +47,11 @@ def document() -> dict[str, Any]:
         "/health",
     ],
 )
-def test_answers_are_as_described(family: str, document: dict[str, Any], stack: Stack) -> None:
+@pytest.mark.soak
+def test_answers_are_as_described(
+    family: str, document: dict[str, Any], stack: Stack, soak: Soak
+) -> None:
+    examples = soak.count("requests of each operation", few=4, many=50)
     key = {"x-api-key": stack.api_key}
     api = schemathesis.openapi.from_dict(document).include(path_regex=f"^({family})")
     operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
@@ -54,8 +59,8 @@ def test_answers_are_as_described(family: str, document: dict[str, Any], stack: 
     for operation in operations:
 
         @given(operation.as_strategy())
-        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
         def answers(case: Any) -> None:
-            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS, timeout=30)
+            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS)
 
         answers()

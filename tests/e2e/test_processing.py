@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import re
-import secrets
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request
 
 import psutil
 import psycopg2
@@ -20,41 +16,23 @@ import webvtt
 
 from local.stack.seed import ORGANIZATION, USER
 from tests.audio import chunks, pcm, samples_of, wav
-from tests.e2e.stack import Answer, Stack, fetch, running, wait_for
+from tests.e2e.live import breath, quiet
 from tests.e2e.wire import CLOSE, chunk, connected
+from tests.patience import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_s3 import S3Client
+    from tests.e2e.stack import Answer, Stack
+    from tests.soak import Soak
 
 SPEECH = Path("local/samples/speech.wav").read_bytes()
-LONG = wav(samples_of(SPEECH) * 9, rate=16000, channels=1)
-KILLS = 20
-AWAY_SECONDS = 10
-DONE_SECONDS = 240
-
-pytestmark = pytest.mark.timeout(600)
+LONG = wav(samples_of(SPEECH) + quiet(50) + samples_of(SPEECH), rate=16000, channels=1)
+SHORT = wav(breath(2.6), rate=16000, channels=1)
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that misses a killed worker after seconds, and tries a job as often as it takes."""
-    with running(
-        tmp_path_factory.mktemp("processing"),
-        JobTimeoutSeconds=15,
-        JobVisibilityTimeoutSeconds=15,  # some die before they could hold their job
-        WorkerMissedSeconds=5,
-        JobAttempts=1000,
-        CloseSettleSeconds=0,
-    ) as up:
-        yield up
-
-
-def process(stack: Stack, s3: S3Client, file_id: str, data: bytes) -> str:
+def process(stack: Stack, file_id: str, data: bytes) -> str:
     """The id of a task for a recording that was just put there."""
     key = f"recordings/{ORGANIZATION}/{USER}/{file_id}.wav"
-    s3.put_object(Bucket=stack.bucket, Key=key, Body=data)
+    stack.clients.s3.put_object(Bucket=stack.bucket, Key=key, Body=data)
     query = f"file_id={file_id}&file_extension=wav"
     answer = stack.request("POST", f"/process_audio_v2/{USER}?{query}")
     assert answer.status == 200, answer.body
@@ -68,20 +46,14 @@ def finished(stack: Stack, task_id: str) -> Any:
         open_still = answer.body.get("status") in ("PENDING", "STARTED")
         return None if answer.status == 404 or open_still else answer.body
 
-    return wait_for(task, seconds=DONE_SECONDS)
+    return until(task)
 
 
-def memory(stack: Stack, memory_id: str, path: str = "/memories/audio") -> Answer:
-    headers = {"x-api-key": stack.api_key, "content-type": "application/json"}
-    body = json.dumps({"memory_id": memory_id}).encode()
-    return fetch(Request(stack.url + path, data=body, method="POST", headers=headers))  # noqa: S310 — http
+def memory(stack: Stack, memory_id: str) -> Answer:
+    return stack.request("POST", "/memories/audio", {"memory_id": memory_id})
 
 
-def workers(stack: Stack) -> list[psutil.Process]:
-    return stack.processes("JobsWorkerFunction")
-
-
-def left_behind(stack: Stack, s3: S3Client, task: Any) -> tuple[dict[str, bytes], list[str]]:
+def left_behind(stack: Stack, task: Any) -> tuple[dict[str, bytes], list[str]]:
     """A task's objects and rows, without names that are new for each task."""
     memory_id = task["result"]["memory_id"]
     names = {task["task_id"]: "TASK", memory_id: "MEMORY", task["file_id"]: "FILE"}
@@ -90,7 +62,7 @@ def left_behind(stack: Stack, s3: S3Client, task: Any) -> tuple[dict[str, bytes]
     def plain(value: object) -> str:
         return found.sub(lambda match: names[match.group()], str(value))
 
-    objects = {}
+    s3, objects = stack.clients.s3, {}
     for prefix in (f"processing/{task['task_id']}/", f"sessions/{memory_id}/"):
         for entry in s3.list_objects_v2(Bucket=stack.bucket, Prefix=prefix)["Contents"]:
             body = s3.get_object(Bucket=stack.bucket, Key=entry["Key"])["Body"].read()
@@ -113,8 +85,9 @@ def facts(task: Any) -> Any:
     return {n: v for n, v in task["result"].items() if n not in ("urls", "memory_id")}
 
 
-def test_a_recording_is_processed_and_plays_back_as_memories(stack: Stack, s3: S3Client) -> None:
-    task = finished(stack, process(stack, s3, "talk", LONG))
+def test_a_recording_is_processed_and_plays_back_as_memories(stack: Stack) -> None:
+    """With speech in its first window and in its last one."""
+    task = finished(stack, process(stack, "talk", LONG))
     result = task["result"]
     assert (task["status"], result["windows"]) == ("SUCCESS", 3)
 
@@ -135,7 +108,7 @@ def test_a_recording_is_processed_and_plays_back_as_memories(stack: Stack, s3: S
 
 
 async def test_what_was_streamed_plays_back_as_memories(stack: Stack) -> None:
-    samples = pcm(rate=16000, channels=1, seconds=2.0)
+    samples = pcm(rate=16000, channels=1, seconds=1.0)
     async with connected(stack, sample_rate=16000, api_key=stack.api_key) as wire:
         for seq, piece in enumerate(chunks(samples, 16_000)):
             await wire.ask(chunk(piece, seq))
@@ -146,68 +119,68 @@ async def test_what_was_streamed_plays_back_as_memories(stack: Stack) -> None:
     assert samples_of(stack.download(played["presigned_url"])) == samples
 
 
+@pytest.mark.soak
 def test_workers_that_are_killed_at_random_moments_leave_what_undisturbed_ones_do(
-    stack: Stack, s3: S3Client
+    tuned: Stack, soak: Soak
 ) -> None:
-    undisturbed = finished(stack, process(stack, s3, "undisturbed", SPEECH))
-    expected = left_behind(stack, s3, undisturbed)
+    undisturbed = finished(tuned, process(tuned, "undisturbed", SHORT))
+    expected = left_behind(tuned, undisturbed)
     steps = sum(key.startswith("processing") for key in expected[0])
-    seed = secrets.randbits(32)
-    draw = random.Random(seed)
-    tasks = []
-    for number in range(KILLS):
-        tasks.append(process(stack, s3, f"killed-{number}", SPEECH))
-        wait_for_step(stack, s3, tasks[-1], draw.randrange(steps))
-        kill_all(workers(stack))
-    done = [finished(stack, task_id) for task_id in tasks]
-    assert sum(task["attempts"] for task in done) > KILLS, "nobody was killed at work"
-    for task in done:
-        assert facts(task) == facts(undisturbed), seed
-        assert left_behind(stack, s3, task) == expected, seed
+    kills = soak.count("kills", few=4, many=20)
+    for seed in soak.seeds(few=1):
+        draw = random.Random(seed)
+        tasks = []
+        for number in range(kills):
+            tasks.append(process(tuned, f"killed-{seed}-{number}", SHORT))
+            await_step(tuned, tasks[-1], draw.randrange(steps))
+            kill_all(tuned.processes("JobsWorkerFunction"))
+        done = [finished(tuned, task_id) for task_id in tasks]
+        assert sum(task["attempts"] for task in done) > kills, "nobody was killed at work"
+        for task in done:
+            assert facts(task) == facts(undisturbed), seed
+            assert left_behind(tuned, task) == expected, seed
 
 
-def wait_for_step(stack: Stack, s3: S3Client, task_id: str, step: int) -> None:
+def await_step(stack: Stack, task_id: str, step: int) -> None:
     """Until the task has so many results, or has begun if it shall have none."""
 
     def there() -> bool:
-        listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix=f"processing/{task_id}/")
+        listed = stack.clients.s3.list_objects_v2(
+            Bucket=stack.bucket, Prefix=f"processing/{task_id}/"
+        )
         begun = stack.get(f"/get_audio_task/{task_id}").body["status"] != "PENDING"
         return begun and len(listed.get("Contents", ())) >= step
 
-    wait_for(there, seconds=60)
+    until(there)
 
 
 def kill_all(victims: list[psutil.Process]) -> None:
     for victim in victims:
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
-    psutil.wait_procs(victims, timeout=5)
+    psutil.wait_procs(victims)
 
 
-def test_a_database_that_is_away_for_ten_seconds_costs_nothing(stack: Stack, s3: S3Client) -> None:
-    before = finished(stack, process(stack, s3, "before", SPEECH))
-    servers = [
-        process_
-        for process_ in psutil.Process(stack.pid).children(recursive=True)
-        if process_.name() == "postgres"
-    ]
+def test_a_database_that_is_away_costs_nothing(tuned: Stack) -> None:
+    """For so long that it is missed: it doesn't refuse connections, it answers nobody."""
+    before = finished(tuned, process(tuned, "before", SHORT))
+    below = psutil.Process(tuned.pid).children(recursive=True)
+    servers = [process_ for process_ in below if process_.name() == "postgres"]
     assert servers
-    answers = []
+    answers: list[Answer] = []
     try:
         for server in servers:
             server.send_signal(signal.SIGSTOP)
-        task_id = process(stack, s3, "meanwhile", SPEECH)
-        until = time.monotonic() + AWAY_SECONDS
-        while time.monotonic() < until:
-            answers.append(memory(stack, before["result"]["memory_id"]))
+        task_id = process(tuned, "meanwhile", SHORT)
+        while not answers or answers[-1].status == 200:
+            answers.append(memory(tuned, before["result"]["memory_id"]))
     finally:
         for server in servers:
             server.send_signal(signal.SIGCONT)
-    assert answers
     for answer in answers:
         assert answer.status in (200, 503), answer
         assert answer.status == 200 or int(answer.headers["retry-after"]) > 0
-    task = finished(stack, task_id)
+    task = finished(tuned, task_id)
     assert facts(task) == facts(before)
-    assert left_behind(stack, s3, task) == left_behind(stack, s3, before)
-    assert memory(stack, task["result"]["memory_id"]).status == 200
+    assert left_behind(tuned, task) == left_behind(tuned, before)
+    assert memory(tuned, task["result"]["memory_id"]).status == 200

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from audio_client import AudioStreamer
 from local.services import ffmpeg
 from tests.audio import encoded, samples_of, wav_bytes, write_wav
+from tests.e2e.wire import streamer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.stack import Stack
+
+LARGE = wav_bytes(rate=96000, channels=2, seconds=1.2)
+"""More chunks than are in flight at once, in little time: it's transcribed."""
 
 
 def decoded(file: bytes, *, rate: int) -> bytes:
@@ -26,39 +30,39 @@ def decoded(file: bytes, *, rate: int) -> bytes:
     return whole.stdout
 
 
-async def stream(stack: Stack, audio: bytes, *, rate: int, declared: str = "wav") -> bytes:
+async def stream(
+    stack: Stack, audio: bytes, *, rate: int, channels: int = 1, declared: str = "wav"
+) -> bytes:
     """The samples that come out for the bytes of a file that went in."""
-    async with AudioStreamer(f"{stack.ws_url}/api", api_key=stack.api_key) as streamer:
-        await streamer.create_session(sample_rate=rate, format=declared)
-        progress = await streamer.stream(audio)
+    async with streamer(stack) as client:
+        await client.create_session(sample_rate=rate, channels=channels, format=declared)
+        progress = await client.stream(audio)
         assert progress.bytes_acked == len(audio)
-        await streamer.finish()
-        ready = await streamer.wait_until_ready()
+        await client.finish()
+        ready = await client.wait_until_ready(timeout=math.inf)
     return samples_of(stack.download(ready["download_url"]))
 
 
 async def test_a_file_in_a_window_of_chunks_comes_out_as_it_went_in(stack: Stack) -> None:
-    audio = wav_bytes(rate=48000, channels=1, seconds=5.0)
-    assert await stream(stack, audio, rate=48000) == samples_of(audio)
+    assert await stream(stack, LARGE, rate=96000, channels=2) == samples_of(LARGE)
 
 
 async def test_an_mp3_comes_out_as_it_decodes(stack: Stack) -> None:
-    audio = encoded("mp3", "-write_xing", "0", rate=44100, seconds=2.0)
+    audio = encoded("mp3", "-write_xing", "0", rate=44100, seconds=0.5)
     streamed = await stream(stack, audio, rate=44100, declared="mp3")
     assert streamed == decoded(audio, rate=44100)
 
 
 async def test_a_lost_connection_costs_nothing(stack: Stack) -> None:
-    audio = wav_bytes(rate=48000, channels=1, seconds=5.0)
-    streamer = AudioStreamer(f"{stack.ws_url}/api", api_key=stack.api_key)
-    await streamer.create_session(sample_rate=48000)
-    for at in range(0, len(audio), 100_000):
-        await streamer.send(audio[at : at + 100_000])
-        assert streamer.websocket is not None
-        streamer.websocket.transport.abort()
-    ready = await streamer.wait_until_ready()
-    await streamer.close_session()
-    assert samples_of(stack.download(ready["download_url"])) == samples_of(audio)
+    client = streamer(stack)
+    await client.create_session(sample_rate=96000, channels=2)
+    for at in range(0, len(LARGE), 100_000):
+        await client.send(LARGE[at : at + 100_000])
+        assert client.websocket is not None
+        client.websocket.transport.abort()
+    ready = await client.wait_until_ready(timeout=math.inf)
+    await client.close_session()
+    assert samples_of(stack.download(ready["download_url"])) == samples_of(LARGE)
 
 
 def test_the_command_line_tells_where_the_file_is(stack: Stack, tmp_path: Path) -> None:

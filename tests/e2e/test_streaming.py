@@ -58,7 +58,7 @@ async def test_a_session_greets_acknowledges_and_tells_when_its_file_is_ready(
 async def test_numbered_chunks_may_be_swapped_doubled_and_in_flight_together(
     stack: Stack,
 ) -> None:
-    numbered = list(enumerate(chunks(AUDIO, 1500)))
+    numbered = list(enumerate(chunks(AUDIO, 4000)))
     mixed = [*numbered[::-1], *numbered[::3]]
     async with connected(stack, sample_rate=RATE) as wire:
         for n, piece in mixed:

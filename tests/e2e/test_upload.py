@@ -11,14 +11,12 @@ import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request
 
 import pytest
 
 from audio_client.web import Web
-from local.services import clients
 from tests.audio import write_wav
-from tests.e2e.stack import Answer, fetch, wait_for
+from tests.patience import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +47,6 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def ask(stack: Stack, method: str, path: str, body: object = None, *, key: bool = True) -> Answer:
-    headers = {"content-type": "application/json"} | ({"x-api-key": stack.api_key} if key else {})
-    data = None if body is None else json.dumps(body).encode()
-    return fetch(Request(stack.url + path, data, headers, method=method))  # noqa: S310 — http
-
-
 def arguments(stack: Stack, file: Path, *options: str) -> list[str]:
     return ["upload", str(file), "--json", *options, "--url", stack.url, "--api-key", stack.api_key]
 
@@ -67,7 +59,7 @@ def uploaded(stack: Stack, file: Path, *options: str) -> Any:
 
 def stored(stack: Stack, told: Any) -> bytes:
     """The object that processing would read."""
-    s3 = clients.connect(stack.aws_endpoint_url).s3
+    s3 = stack.clients.s3
     listed = s3.list_objects_v2(Bucket=stack.bucket, Prefix="recordings/")["Contents"]
     name = f"/{told['user_id']}/{told['file_id']}.{told['file_extension']}"
     [key] = [entry["Key"] for entry in listed if entry["Key"].endswith(name)]
@@ -86,13 +78,17 @@ def test_a_command_that_is_killed_in_the_middle_goes_on(stack: Stack, tmp_path: 
     file = tmp_path / "talk.wav"
     file.write_bytes(content)
     held = subprocess.Popen([sys.executable, "-c", HELD, *arguments(stack, file)])
-    upload_id = wait_for(lambda: begun(tmp_path), seconds=20)
+
+    def ended() -> str | bool:
+        return held.poll() is not None and "the command has ended"
+
+    upload_id = until(lambda: begun(tmp_path), failed=ended)
     path = f"/recordings/uploads/{upload_id}"
 
     def received() -> list[int]:
-        return [p["part_number"] for p in ask(stack, "GET", path).body["received_parts"]]
+        return [p["part_number"] for p in stack.request("GET", path).body["received_parts"]]
 
-    wait_for(lambda: received() == [1, 2], seconds=20)
+    until(lambda: received() == [1, 2], failed=ended)
     held.kill()
     held.wait()
 
@@ -101,16 +97,16 @@ def test_a_command_that_is_killed_in_the_middle_goes_on(stack: Stack, tmp_path: 
     assert told["upload_id"] == upload_id
     assert told["bytes_sent"] == 4 * MB
     assert hashlib.sha256(stored(stack, told)).digest() == hashlib.sha256(content).digest()
-    assert ask(stack, "POST", f"{path}/complete").status == 200
-    assert ask(stack, "DELETE", path).status == 409
+    assert stack.request("POST", f"{path}/complete").status == 200
+    assert stack.request("DELETE", path).status == 409
 
 
 def test_an_upload_is_processed(stack: Stack, tmp_path: Path) -> None:
-    talk = write_wav(tmp_path / "talk.wav", rate=16000, channels=1, seconds=2.0)
+    talk = write_wav(tmp_path / "talk.wav", rate=16000, channels=1, seconds=1.0)
     told = uploaded(stack, talk, "--process", "--file-id", "noon")
     assert told["task"]["status"] == "SUCCESS"
     assert told["task"]["file_id"] == "noon"
-    assert told["task"]["result"]["duration_seconds"] == pytest.approx(2.0)
+    assert told["task"]["result"]["duration_seconds"] == pytest.approx(1.0)
 
 
 def test_a_file_id_that_is_taken_is_refused(stack: Stack, tmp_path: Path) -> None:
@@ -128,20 +124,20 @@ def test_a_file_id_that_is_taken_is_refused(stack: Stack, tmp_path: Path) -> Non
 
 def test_an_upload_that_is_aborted_leaves_nothing(stack: Stack) -> None:
     wanted = {"file_name": "talk.wav", "file_size": 4, "file_id": "aborted"}
-    begun = ask(stack, "POST", "/recordings/uploads", wanted)
+    begun = stack.request("POST", "/recordings/uploads", wanted)
     assert begun.status == 201
     path = f"/recordings/uploads/{begun.body['upload_id']}"
     checksum = base64.b64encode(hashlib.sha256(b"RIFF").digest()).decode()
     part = {"part_number": 1, "checksum_sha256": checksum}
-    [signed] = ask(stack, "POST", f"{path}/parts", {"parts": [part]}).body["parts"]
+    [signed] = stack.request("POST", f"{path}/parts", {"parts": [part]}).body["parts"]
     store = Web()
     assert store.send("PUT", signed["url"], signed["headers"], b"RIFF").ok
     store.close()
-    [received] = ask(stack, "GET", path).body["received_parts"]
+    [received] = stack.request("GET", path).body["received_parts"]
     assert (received["part_number"], received["size"]) == (1, 4)
 
-    assert [ask(stack, "DELETE", path).status for _ in range(2)] == [200, 200]
+    assert [stack.request("DELETE", path).status for _ in range(2)] == [200, 200]
 
-    assert ask(stack, "GET", path).body["received_parts"] == []
-    assert ask(stack, "POST", f"{path}/complete").status == 409
-    assert ask(stack, "GET", path, key=False).status == 401
+    assert stack.request("GET", path).body["received_parts"] == []
+    assert stack.request("POST", f"{path}/complete").status == 409
+    assert stack.request("GET", path, key=False).status == 401

@@ -6,43 +6,28 @@ import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request
 
-import boto3
 import pytest
 
 from local.stack.seed import ORGANIZATION, USER
-from local.template.account import REGION
-from tests.e2e.stack import Answer, fetch, wait_for
+from tests.patience import until
 from tests.receiver import Receiver, receiving, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.e2e.stack import Stack
+    from tests.e2e.stack import Answer, Stack
 
 DATA = {"task_id": "0b6f7f0e", "title": "Grüße"}
 
 
 def create(stack: Stack, receiver: Receiver, **headers: str) -> Answer:
-    request = Request(  # noqa: S310 — http
-        f"{stack.url}/webhooks",
-        data=json.dumps({"url": receiver.url, "events": ["recording.completed"]}).encode(),
-        headers={"x-api-key": stack.api_key, "content-type": "application/json", **headers},
-    )
-    return fetch(request)
+    wanted = {"url": receiver.url, "events": ["recording.completed"]}
+    return stack.request("POST", "/webhooks", wanted, headers=headers)
 
 
 @pytest.fixture
-def announce(stack: Stack) -> Iterator[Any]:
+def announce(stack: Stack) -> Any:
     """Puts an event on the queue, as a worker does."""
-    sqs = boto3.client(
-        "sqs",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    sqs = stack.clients.sqs
     url = sqs.get_queue_url(QueueName="WebhooksQueue")["QueueUrl"]
     event = {
         "type": "event",
@@ -53,8 +38,7 @@ def announce(stack: Stack) -> Iterator[Any]:
         "event_id": f"evt_{uuid.uuid4().hex[:24]}",
         "at": int(time.time() * 1000),
     }
-    yield lambda: sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
-    sqs.close()
+    return lambda: sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
 
 
 def test_an_event_arrives_signed_is_tried_again_and_replayed(stack: Stack, announce: Any) -> None:
@@ -62,20 +46,20 @@ def test_an_event_arrives_signed_is_tried_again_and_replayed(stack: Stack, annou
         webhook = create(stack, receiver).body
         announce()
         announce()
-        wait_for(lambda: len(receiver.got) == 2, seconds=60)
+        until(lambda: len(receiver.got) == 2)
         path = f"/webhooks/{webhook['id']}/deliveries"
 
         def delivered() -> Any:
             [found] = stack.get(path).body["deliveries"]
             return found["status"] == "delivered" and found
 
-        delivery = wait_for(delivered, seconds=10)
+        delivery = until(delivered)
         assert [attempt["status_code"] for attempt in delivery["attempts"]] == [500, 204]
 
         replayed = stack.request("POST", f"{path}/{delivery['id']}/replay")
         assert replayed.status == 202
-        wait_for(lambda: len(receiver.got) == 3, seconds=30)
-        wait_for(delivered, seconds=10)
+        until(lambda: len(receiver.got) == 3)
+        until(delivered)
 
     for got in receiver.got:
         payload = got.verified(webhook["secret"])
