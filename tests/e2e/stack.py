@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -103,7 +103,7 @@ class Stack:
 
     def at_work(self, function: str) -> list[psutil.Process]:
         """Those of its processes for which FFmpeg is at work."""
-        return [process for process in self.processes(function) if has_children(process)]
+        return [process for process in self.processes(function) if runs_ffmpeg(process)]
 
     def serving(self) -> list[tuple[psutil.Process, str]]:
         """All processes of functions, with the function's name."""
@@ -137,11 +137,19 @@ def function_of(process: psutil.Process) -> str:
         return ""
 
 
-def has_children(process: psutil.Process) -> bool:
+def runs_ffmpeg(process: psutil.Process) -> bool:
     try:
-        return bool(process.children())
+        return any("ffmpeg" in child.name() for child in process.children())
     except psutil.NoSuchProcess:
         return False
+
+
+def kill(*processes: psutil.Process) -> None:
+    """And sees them dead."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not any(map(is_alive, processes)))
 
 
 def start(state: Path, *options: str, project: Path | None = None) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import requests
 
 from tests import forms, sse
 from tests.e2e import live
+from tests.e2e.stack import kill
 from tests.patience import until
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def test_a_worker_that_is_killed_at_random_costs_no_event_and_doubles_none(
             for seq in session.speaking(talk, speed=2):
                 if seq in moments:
                     [worker, *_] = until(lambda: tuned.at_work("LiveWorkerFunction"))
-                    worker.kill()
+                    kill(worker)
             session.control("finalize")
             listening.result()
         check_whole(consumer, utterances=len(breaths))

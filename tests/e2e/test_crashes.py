@@ -5,10 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psutil
-
 from tests.audio import chunks, pcm, samples_of
-from tests.e2e.stack import Stack, start
+from tests.e2e.stack import Stack, kill, start
 from tests.e2e.wire import CLOSE, chunk, connected
 from tests.patience import until_async
 
@@ -44,7 +42,7 @@ async def test_a_worker_killed_in_the_middle_of_a_file_is_followed_by_another(tu
         with slow_ffmpeg(tuned):
             await wire.ask(CLOSE)
             [worker] = await until_async(lambda: tuned.at_work("JobsWorkerFunction"))
-            worker.kill()
+            kill(worker)
 
         seen: set[int] = set()
 
@@ -71,9 +69,7 @@ async def test_a_function_killed_between_two_chunks_costs_nothing(tuned: Stack) 
     pieces = chunks(AUDIO, CHUNK_BYTES)[:4]
     async with connected(tuned, sample_rate=16000) as wire:
         for seq, piece in enumerate(pieces):
-            for process in tuned.processes("StreamMessageFunction"):
-                process.kill()
-                psutil.wait_procs([process])
+            kill(*tuned.processes("StreamMessageFunction"))
             while (await wire.ask(chunk(piece, seq))).get("status") != "active":
                 pass
         await wire.ask(CLOSE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import io
 import random
@@ -14,12 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import psutil
 import psycopg2
 import pytest
 
 from local.stack.seed import ORGANIZATION
 from tests import audio
+from tests.e2e.stack import kill
 from tests.forms import multipart
 from tests.patience import until
 
@@ -152,12 +151,6 @@ def kill_now_and_then(
 
     until(over)
     return killed
-
-
-def kill(victim: psutil.Process) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        victim.kill()
-        psutil.wait_procs([victim])
 
 
 def test_an_upload_is_found_played_and_deleted(stack: Stack) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
 import signal
@@ -17,6 +16,7 @@ import webvtt
 from local.stack.seed import ORGANIZATION, USER
 from tests.audio import chunks, pcm, samples_of, wav
 from tests.e2e.live import breath, quiet
+from tests.e2e.stack import kill
 from tests.e2e.wire import CLOSE, chunk, connected
 from tests.patience import until
 
@@ -133,7 +133,7 @@ def test_workers_that_are_killed_at_random_moments_leave_what_undisturbed_ones_d
         for number in range(kills):
             tasks.append(process(tuned, f"killed-{seed}-{number}", SHORT))
             await_step(tuned, tasks[-1], draw.randrange(steps))
-            kill_all(tuned.processes("JobsWorkerFunction"))
+            kill(*tuned.processes("JobsWorkerFunction"))
         done = [finished(tuned, task_id) for task_id in tasks]
         assert sum(task["attempts"] for task in done) > kills, "nobody was killed at work"
         for task in done:
@@ -152,13 +152,6 @@ def await_step(stack: Stack, task_id: str, step: int) -> None:
         return begun and len(listed.get("Contents", ())) >= step
 
     until(there)
-
-
-def kill_all(victims: list[psutil.Process]) -> None:
-    for victim in victims:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
-    psutil.wait_procs(victims)
 
 
 def test_a_database_that_is_away_costs_nothing(tuned: Stack) -> None:

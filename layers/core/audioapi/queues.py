@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
+import multiprocessing
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from audioapi.observe import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from multiprocessing.connection import Connection
 
     from mypy_boto3_sqs import SQSClient
 
@@ -87,23 +88,36 @@ def retry_in(queue_url: str, receipt_handle: str, *, seconds: float) -> None:
 def held(queue_url: str, receipt_handle: str, *, seconds: float) -> Iterator[None]:
     """Keeps a message from others for as long as this process lives, and `seconds` longer: a dead
     worker is missed then, and not when the visibility timeout ends, which must outlast its work.
+
+    A process does it, as a thread would get no turn for as long as PocketSphinx decodes: seconds,
+    on a processor that is shared. It is forked, which costs milliseconds, from a worker that has
+    no other threads. Lambda has no shared memory for more of `multiprocessing` than this.
+    https://aws.amazon.com/blogs/compute/parallel-processing-in-python-with-aws-lambda/
     """
-    client()  # made here, as two threads must not make it at once
-    over = threading.Event()
+    client()  # made here, for all holders to come
+    fork = multiprocessing.get_context("fork")
+    end, ours = fork.Pipe(duplex=False)  # an end comes when we close ours, or die
 
     def hold() -> None:
-        while True:
-            try:
-                retry_in(queue_url, receipt_handle, seconds=seconds)
-            except (BotoCoreError, ClientError) as error:
-                logger.warning("a message can't be held", reason=str(error))
-            if over.wait(seconds / 3):
-                return
+        ours.close()
+        client().close()  # its connection is the worker's: another one is opened
+        _hold(queue_url, receipt_handle, seconds=seconds, end=end)
 
-    holding = threading.Thread(target=hold, daemon=True)
-    holding.start()
+    holder = fork.Process(target=hold, daemon=True)
+    holder.start()
+    end.close()
     try:
         yield
     finally:
-        over.set()
-        holding.join()  # or it might take back what is said of the message next
+        ours.close()
+        holder.join()  # or it might take back what is said of the message next
+
+
+def _hold(queue_url: str, receipt_handle: str, *, seconds: float, end: Connection) -> None:
+    while True:
+        try:
+            retry_in(queue_url, receipt_handle, seconds=seconds)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("a message can't be held", reason=str(error))
+        if end.poll(seconds / 3):
+            return
