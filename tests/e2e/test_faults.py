@@ -166,9 +166,9 @@ class Client:
                 ) as socket:
                     self._faults.sockets.add(socket)
                     await Conversation(socket, one, self._faults).run()
-            except InvalidStatus as refusal:
-                # The answer to the close was lost with its connection.
-                one.closed = b"Session already finalized" in (refusal.response.body or b"")
+            except InvalidStatus:
+                # The answer to the close was lost with its connection, or a function was killed.
+                one.closed = await asyncio.to_thread(is_closed, self._stack, one)
             except (OSError, TimeoutError, WebSocketException):
                 continue
 
@@ -233,6 +233,10 @@ class Conversation:
         async with asyncio.timeout(ANSWER_SECONDS):
             frame: dict[str, Any] = json.loads(await self._socket.recv())
         return frame
+
+
+def is_closed(stack: Stack, one: Recording) -> bool:
+    return bool(one.session_id) and stack.session(one.session_id).get("status") == "completed"
 
 
 def close(stack: Stack, one: Recording) -> None:
