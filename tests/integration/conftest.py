@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
+import threading
+from copy import deepcopy
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore import useragent
 from moto import mock_aws
+from moto.core import responses
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
 from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
 from local.processes.supervisor import Supervisor
-from local.services import clients, ffmpeg, provision
+from local.services import ffmpeg, provision
+from local.services.aws import Aws
+from local.services.clients import Clients, connect
 from local.services.postgres import Postgres
 from local.template import reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from moto.core.config import DefaultConfig
 
     from local.template.model import Stack
 
@@ -64,6 +78,10 @@ CACHED = (
 )
 
 
+KEEP_SESSION: DefaultConfig = {"core": {"reset_boto3_session": False}}
+"""For moto. A new session of boto3's reads the models of all services anew: 0.2 s a test."""
+
+
 @pytest.fixture(scope="session")
 def described() -> Stack:
     """The template, which takes a second to read."""
@@ -71,26 +89,73 @@ def described() -> Stack:
 
 
 @pytest.fixture(scope="session")
-def aws_clients() -> clients.Clients:
+def aws_clients() -> Clients:
     """moto answers them while it is on, wherever they were made."""
-    return clients.connect(None)
+    return connect(None)
+
+
+@pytest.fixture(scope="session")
+def provisioned(described: Stack, aws_clients: Clients) -> Any:
+    """What moto holds once the template's tables, queues and bucket are there."""
+    with mock_aws(config=KEEP_SESSION):
+        provision.provision(described.resources.values(), aws_clients)
+        return deepcopy(held())
 
 
 @pytest.fixture
-def stack(
-    described: Stack, aws_clients: clients.Clients, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stack]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", DEPLOYMENT.region)
+def stack(described: Stack, provisioned: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    variables = {"AWS_DEFAULT_REGION": DEPLOYMENT.region}
     for function in described.functions.values():
-        for name, value in function.environment.items():
-            monkeypatch.setenv(name, value)
+        variables |= function.environment
     # moto stands in for the gateway too, under the name it has on AWS.
-    monkeypatch.setenv("WEBSOCKET_ENDPOINT", "https://api.execute-api.us-east-1.amazonaws.com/live")
+    variables["WEBSOCKET_ENDPOINT"] = "https://api.execute-api.us-east-1.amazonaws.com/live"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     forget()
-    with mock_aws():
-        provision.provision(described.resources.values(), aws_clients)
+    with mock_aws(config=KEEP_SESSION):
+        hold_anew(provisioned)
         yield described
     forget()
+
+
+@pytest.fixture
+def empty(stack: Stack, provisioned: Any) -> Callable[[], None]:
+    """Empties tables, queues and bucket, for what is done many times in a test: moto copies a table
+    for each transaction, and goes through all of it for each query.
+    """
+    return partial(hold_anew, provisioned)
+
+
+def hold_anew(provisioned: Any) -> None:
+    """To copy what moto holds takes 3 ms; to make it by the API, for each test, 80."""
+    for backend in backends():
+        backend.reset()
+    for holding, original in zip(held(), deepcopy(provisioned), strict=True):
+        holding.update(original)
+
+
+def held() -> tuple[dict[str, Any], ...]:
+    """Tables, queues and buckets by name."""
+    dynamodb, sqs, s3 = backends()
+    return dynamodb.tables, sqs.queues, s3.buckets
+
+
+def backends() -> tuple[Any, Any, Any]:
+    return (
+        dynamodb_backends[DEFAULT_ACCOUNT_ID][DEPLOYMENT.region],
+        sqs_backends[DEFAULT_ACCOUNT_ID][DEPLOYMENT.region],
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"],
+    )
+
+
+# In a queue, receivers wait on one. Nobody waits on a copy's.
+copyreg.pickle(threading.Condition, lambda _: (threading.Condition, ()))
+# A quarter of what a call of moto's costs is for what comes out the same each time.
+for module, function in (
+    (useragent, "sanitize_user_agent_string_component"),
+    (responses, "method_names_from_class"),
+):
+    setattr(module, function, cache(getattr(module, function)))
 
 
 def forget() -> None:
@@ -114,7 +179,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_secret(stack: Stack, aws_clients: clients.Clients, database_url: str) -> None:
+def database_secret(stack: Stack, aws_clients: Clients, database_url: str) -> None:
     """Lets the functions of `stack` find the PostgreSQL."""
     aws_clients.secrets.create_secret(Name="database-url", SecretString=database_url)
 
@@ -123,3 +188,29 @@ def database_secret(stack: Stack, aws_clients: clients.Clients, database_url: st
 def _real_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFMPEG_PATH's, else the one that the local stack would take."""
     monkeypatch.setenv("FFMPEG_PATH", os.environ.get("FFMPEG_PATH") or str(ffmpeg.find()))
+
+
+@pytest.fixture(scope="session")
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path_factory.mktemp("guard") / "stack.json") as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory, supervisor: Supervisor) -> Iterator[Aws]:
+    """The local stack's own server of AWS's services."""
+    server = Aws(tmp_path_factory.mktemp("aws") / "aws.log", supervisor)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def clients(aws: Aws) -> Clients:
+    return connect(aws.url)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A bucket's, table's or queue's name that no other test has."""
+    return f"{request.node.name.removeprefix('test_')[:40].replace('_', '-').strip('-')}"
