@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copyreg
 import os
-import threading
-from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +11,8 @@ import pytest
 from botocore import useragent
 from moto import mock_aws
 from moto.core import responses
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
-from moto.s3.models import s3_backends
-from moto.sqs.models import sqs_backends
 
-from audioapi import database, identity, migrations, objects, queues, settings, tables
+from audioapi import database, identity, migrations, settings
 from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
@@ -29,6 +22,7 @@ from local.services.aws import Aws
 from local.services.clients import Clients, connect
 from local.services.postgres import Postgres
 from local.template import reader
+from tests.integration import moto_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,9 +60,6 @@ CACHED = (
     settings.live_events,
     settings.live_failed,
     settings.health,
-    tables.client,
-    queues.client,
-    objects.client,
     store.connection,
     notices._gateway,
     identity.jwt_secret,
@@ -99,7 +90,7 @@ def provisioned(described: Stack, aws_clients: Clients) -> Any:
     """What moto holds once the template's tables, queues and bucket are there."""
     with mock_aws(config=KEEP_SESSION):
         provision.provision(described.resources.values(), aws_clients)
-        return deepcopy(held())
+        return moto_state.copied()
 
 
 @pytest.fixture
@@ -113,43 +104,17 @@ def stack(described: Stack, provisioned: Any, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     forget()
     with mock_aws(config=KEEP_SESSION):
-        hold_anew(provisioned)
+        moto_state.put_back(provisioned)
         yield described
     forget()
 
 
 @pytest.fixture
 def empty(stack: Stack, provisioned: Any) -> Callable[[], None]:
-    """Empties tables, queues and bucket, for what is done many times in a test: moto copies a table
-    for each transaction, and goes through all of it for each query.
-    """
-    return partial(hold_anew, provisioned)
+    """Empties tables, queues and bucket, for what is done many times in a test."""
+    return partial(moto_state.put_back, provisioned)
 
 
-def hold_anew(provisioned: Any) -> None:
-    """To copy what moto holds takes 3 ms; to make it by the API, for each test, 80."""
-    for backend in backends():
-        backend.reset()
-    for holding, original in zip(held(), deepcopy(provisioned), strict=True):
-        holding.update(original)
-
-
-def held() -> tuple[dict[str, Any], ...]:
-    """Tables, queues and buckets by name."""
-    dynamodb, sqs, s3 = backends()
-    return dynamodb.tables, sqs.queues, s3.buckets
-
-
-def backends() -> tuple[Any, Any, Any]:
-    return (
-        dynamodb_backends[DEFAULT_ACCOUNT_ID][DEPLOYMENT.region],
-        sqs_backends[DEFAULT_ACCOUNT_ID][DEPLOYMENT.region],
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"],
-    )
-
-
-# In a queue, receivers wait on one. Nobody waits on a copy's.
-copyreg.pickle(threading.Condition, lambda _: (threading.Condition, ()))
 # A quarter of what a call of moto's costs is for what comes out the same each time.
 for module, function in (
     (useragent, "sanitize_user_agent_string_component"),
@@ -159,7 +124,9 @@ for module, function in (
 
 
 def forget() -> None:
-    """Settings and clients are made once an environment; each test is a new one."""
+    """Settings are read once an environment; each test is a new one. The clients of tables, queues
+    and objects are all tests', as they take their time to make and keep nothing.
+    """
     for cached in CACHED:
         cached.cache_clear()
     database.forget()
