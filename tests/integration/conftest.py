@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore import useragent
 from moto import mock_aws
+from moto.core import responses
 
-from audioapi import database, identity, migrations, objects, queues, settings, tables
+from audioapi import database, identity, migrations, settings
 from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
 from local.processes.supervisor import Supervisor
-from local.services import clients, ffmpeg, provision
+from local.services import ffmpeg, provision
+from local.services.aws import Aws
+from local.services.clients import Clients, connect
 from local.services.postgres import Postgres
 from local.template import reader
+from tests.integration import moto_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from moto.core.config import DefaultConfig
 
     from local.template.model import Stack
 
@@ -52,9 +60,6 @@ CACHED = (
     settings.live_events,
     settings.live_failed,
     settings.health,
-    tables.client,
-    queues.client,
-    objects.client,
     store.connection,
     notices._gateway,
     identity.jwt_secret,
@@ -64,6 +69,10 @@ CACHED = (
 )
 
 
+KEEP_SESSION: DefaultConfig = {"core": {"reset_boto3_session": False}}
+"""For moto. A new session of boto3's reads the models of all services anew: 0.2 s a test."""
+
+
 @pytest.fixture(scope="session")
 def described() -> Stack:
     """The template, which takes a second to read."""
@@ -71,30 +80,53 @@ def described() -> Stack:
 
 
 @pytest.fixture(scope="session")
-def aws_clients() -> clients.Clients:
+def aws_clients() -> Clients:
     """moto answers them while it is on, wherever they were made."""
-    return clients.connect(None)
+    return connect(None)
+
+
+@pytest.fixture(scope="session")
+def provisioned(described: Stack, aws_clients: Clients) -> Any:
+    """What moto holds once the template's tables, queues and bucket are there."""
+    with mock_aws(config=KEEP_SESSION):
+        provision.provision(described.resources.values(), aws_clients)
+        return moto_state.copied()
 
 
 @pytest.fixture
-def stack(
-    described: Stack, aws_clients: clients.Clients, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stack]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", DEPLOYMENT.region)
+def stack(described: Stack, provisioned: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    variables = {"AWS_DEFAULT_REGION": DEPLOYMENT.region}
     for function in described.functions.values():
-        for name, value in function.environment.items():
-            monkeypatch.setenv(name, value)
+        variables |= function.environment
     # moto stands in for the gateway too, under the name it has on AWS.
-    monkeypatch.setenv("WEBSOCKET_ENDPOINT", "https://api.execute-api.us-east-1.amazonaws.com/live")
+    variables["WEBSOCKET_ENDPOINT"] = "https://api.execute-api.us-east-1.amazonaws.com/live"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     forget()
-    with mock_aws():
-        provision.provision(described.resources.values(), aws_clients)
+    with mock_aws(config=KEEP_SESSION):
+        moto_state.put_back(provisioned)
         yield described
     forget()
 
 
+@pytest.fixture
+def empty(stack: Stack, provisioned: Any) -> Callable[[], None]:
+    """Empties tables, queues and bucket, for what is done many times in a test."""
+    return partial(moto_state.put_back, provisioned)
+
+
+# A quarter of what a call of moto's costs is for what comes out the same each time.
+for module, function in (
+    (useragent, "sanitize_user_agent_string_component"),
+    (responses, "method_names_from_class"),
+):
+    setattr(module, function, cache(getattr(module, function)))
+
+
 def forget() -> None:
-    """Settings and clients are made once an environment; each test is a new one."""
+    """Settings are read once an environment; each test is a new one. The clients of tables, queues
+    and objects are all tests', as they take their time to make and keep nothing.
+    """
     for cached in CACHED:
         cached.cache_clear()
     database.forget()
@@ -114,7 +146,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_secret(stack: Stack, aws_clients: clients.Clients, database_url: str) -> None:
+def database_secret(stack: Stack, aws_clients: Clients, database_url: str) -> None:
     """Lets the functions of `stack` find the PostgreSQL."""
     aws_clients.secrets.create_secret(Name="database-url", SecretString=database_url)
 
@@ -123,3 +155,29 @@ def database_secret(stack: Stack, aws_clients: clients.Clients, database_url: st
 def _real_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFMPEG_PATH's, else the one that the local stack would take."""
     monkeypatch.setenv("FFMPEG_PATH", os.environ.get("FFMPEG_PATH") or str(ffmpeg.find()))
+
+
+@pytest.fixture(scope="session")
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path_factory.mktemp("guard") / "stack.json") as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory, supervisor: Supervisor) -> Iterator[Aws]:
+    """The local stack's own server of AWS's services."""
+    server = Aws(tmp_path_factory.mktemp("aws") / "aws.log", supervisor)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def clients(aws: Aws) -> Clients:
+    return connect(aws.url)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A bucket's, table's or queue's name that no other test has."""
+    return f"{request.node.name.removeprefix('test_')[:40].replace('_', '-').strip('-')}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.integration.test_template import CONTRACT
 from tests.unit.audioapi.context import Context
 
@@ -23,7 +23,7 @@ ABOUT_ITSELF = {"/openapi.json", "/asyncapi.json", "/docs", "/redoc", "/docs/{as
 
 def asked(path: str) -> tuple[int, dict[str, str], str]:
     event = json.loads(json.dumps(EVENT).replace("/redoc", path))
-    answer = loaded("api_docs").lambda_handler(event, Context())
+    answer = app("api_docs").lambda_handler(event, Context())
     return answer["statusCode"], answer["headers"], answer["body"]
 
 

@@ -1,17 +1,33 @@
-"""A process that dies at a call to AWS, a call that fails, or one whose answer is lost."""
+"""A process that dies at a call to AWS or to its database, a call that fails, or one whose answer
+is lost: in `make test` at one call of each kind, in `make soak` at every call.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import itertools
+import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Engine, event
+
+import audioapi
+from audioapi import objects, queues, tables
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from types import FrameType
 
+    from tests.soak import Soak
 
-_READING = ("Get", "Query", "Head", "List")
+COMMIT = "SQL COMMIT"
+_READING = ("Get", "Query", "Head", "List", "SQL SELECT")
+_OURS = str(Path(audioapi.__path__[0]))
+Kind = tuple[str, ...]
+"""A call's name, and the functions that led to it, the innermost first."""
 
 
 class Fault(Enum):
@@ -30,48 +46,120 @@ class BrokenError(Exception):
 
 @dataclass
 class Calls:
-    """Counts the calls that leave the process; something happens to the one of number `fatal`.
+    """The calls that leave the process, by kind, in order. Something happens to the `fatal` one: of
+    that number, or the first of that kind.
 
     Death before a call that reads is death before the next one that writes, and an answer that was
     lost is a failure if nothing was written: only for failures, calls that read count too.
     """
 
-    fatal: int | None = None
-    fault: Fault = Fault.DEATH
-    count: int = 0
+    fault: Fault = Fault.FAILURE
+    fatal: int | Kind | None = None
+    kinds: list[Kind] = field(default_factory=list)
+    struck: Kind | None = None
     dead: bool = False
-    names: list[str] = field(default_factory=list)
 
-    def before(self, model: Any, **_: object) -> None:
+    @property
+    def names(self) -> list[str]:
+        return [kind[0] for kind in self.kinds]
+
+    def before(self, name: str) -> None:
         if self.dead:
             raise DeadError
-        if self.fault is not Fault.FAILURE and model.name.startswith(_READING):
+        if self.fault is not Fault.FAILURE and name.startswith(_READING):
             return
-        self.count += 1
-        self.names.append(model.name)
-        if self.count == self.fatal and self.fault is Fault.DEATH:
+        self.kinds.append(kind := (name, *_path()))
+        if self.struck or self.fatal not in (len(self.kinds), kind):
+            return
+        self.struck = kind
+        if self.fault is Fault.DEATH:
             self.dead = True
-            raise DeadError(model.name)
-        if self.count == self.fatal and self.fault is Fault.FAILURE:
-            raise BrokenError(model.name)
+            raise DeadError(name)
+        if self.fault is Fault.FAILURE:
+            raise BrokenError(name)
+
+    def after(self, name: str) -> None:
+        if self.fault is Fault.LOST_ANSWER and self.struck == (name, *_path()):
+            self.struck = (*self.struck, "lost")  # it is once only
+            raise BrokenError(name)
+
+
+def each_in_turn(undisturbed: Calls, soak: Soak, *, done: Collection[Kind] = ()) -> Iterator[Calls]:
+    """Calls to be made again, each time with something else happening to one of them; in `make
+    test` to none of a kind that is `done`.
+    """
+    every = len(undisturbed.kinds)
+    first_of_each_kind = [kind for kind in dict.fromkeys(undisturbed.kinds) if kind not in done]
+    soak.count("calls", len(first_of_each_kind), every)
+    for fatal in range(1, every + 1) if soak.seconds else first_of_each_kind:
+        yield (calls := Calls(undisturbed.fault, fatal))
+        assert calls.struck or soak.seconds, f"{fatal} didn't come again"
+
+
+@dataclass
+class Wire:
+    """What leaves the process goes through it, and is counted while somebody watches."""
+
+    calls: Calls | None = None
+
+    def before(self, model: Any, **_: object) -> None:
+        if self.calls:
+            self.calls.before(model.name)
 
     def after(self, model: Any, **_: object) -> None:
-        lost = self.fault is Fault.LOST_ANSWER and not model.name.startswith(_READING)
-        if self.count == self.fatal and lost:
-            self.fatal = None
-            raise BrokenError(model.name)
+        if self.calls:
+            self.calls.after(model.name)
+
+    def statement(self, _: Any, __: Any, statement: str, *___: object) -> None:
+        if self.calls:
+            self.calls.before(f"SQL {statement.split(maxsplit=1)[0]}")
+
+    def commit(self, _: Any) -> None:
+        if self.calls:
+            self.calls.before(COMMIT)
+
+    @contextmanager
+    def watched(self, calls: Calls) -> Iterator[None]:
+        """One process's life, whose calls are `calls`."""
+        self.calls, calls.dead = calls, False
+        try:
+            with suppress(DeadError, BrokenError):
+                yield
+        finally:
+            self.calls = None
+
+    def survived(self, work: Callable[[], object], calls: Calls) -> bool:
+        """Whether `work` was done without anything happening to it."""
+        with self.watched(calls):
+            work()
+        return calls.struck is None
 
 
 @contextmanager
-def counted(calls: Calls, *clients: Any) -> Iterator[None]:
-    """What the clients call in the block goes through `calls`."""
-    handlers = ("before-call", calls.before), ("after-call", calls.after)
-    for client in clients:
-        for event, handler in handlers:
-            client.meta.events.register_first(event, handler)
+def tapped() -> Iterator[Wire]:
+    wire = Wire()
+    clients: list[Any] = [objects.client(), tables.client(), queues.client()]
+    of_aws = {"before-call": wire.before, "after-call": wire.after}
+    of_sql: dict[str, Callable[..., None]] = {
+        "before_cursor_execute": wire.statement,
+        "commit": wire.commit,
+    }
+    for client, (name, handler) in itertools.product(clients, of_aws.items()):
+        client.meta.events.register_first(name, handler)
+    for name, handler in of_sql.items():
+        event.listen(Engine, name, handler)
     try:
-        yield
+        yield wire
     finally:
-        for client in clients:
-            for event, handler in handlers:
-                client.meta.events.unregister(event, handler)
+        for client, (name, handler) in itertools.product(clients, of_aws.items()):
+            client.meta.events.unregister(name, handler)
+        for name, handler in of_sql.items():
+            event.remove(Engine, name, handler)
+
+
+def _path() -> Iterator[str]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        if frame.f_code.co_filename.startswith(_OURS):
+            yield frame.f_code.co_qualname
+        frame = frame.f_back

@@ -22,7 +22,7 @@ from audioapi.library.models import LibraryAudio, ProcessingStatus
 from audioapi.organizations import Organization
 from tests.audio import wav_bytes
 from tests.contract.typescript import Types
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 TYPES = Types(Path("tests/contract/library.ts"))
@@ -88,7 +88,7 @@ def call(  # noqa: PLR0913 — by keyword, and each is a part of a request
         sent["rawPath"] = sent["requestContext"]["http"]["path"] = path
     if method is not None:
         sent["requestContext"]["http"]["method"] = method
-    answer = _answer(_app(function).lambda_handler(sent, Context()))
+    answer = _answer(app(function).lambda_handler(sent, Context()))
     check(function, answer)
     return answer
 
@@ -188,7 +188,3 @@ def _answer(response: dict[str, Any]) -> Answer:
     body = response["body"] or ""
     content = base64.b64decode(body) if response["isBase64Encoded"] else body.encode()
     return Answer(int(response["statusCode"]), response.get("headers", {}), content)
-
-
-_app = cache(loaded)
-"""As in one environment."""

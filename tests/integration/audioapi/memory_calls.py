@@ -14,7 +14,7 @@ from audioapi import database, objects, settings
 from audioapi.memories import windows
 from audioapi.memories.models import Recording, WorldMMSegment, audio_key
 from tests.audio import pcm
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def call(
         path = f"/memories/{memory_id}"
     if path is not None:
         request["rawPath"] = request["requestContext"]["http"]["path"] = path
-    response = loaded(function).lambda_handler(request, Context())
+    response = app(function).lambda_handler(request, Context())
     return Answer(response["statusCode"], json.loads(response["body"]))
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
 from audioapi.processing import dead_letters, store, transcripts, work
 from audioapi.recordings import recording_key
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.integration.audioapi.sessions import received
 from tests.unit.audioapi.context import Context
 
@@ -121,9 +120,5 @@ def _event(function: str, key: str | None) -> Any:
 
 
 def _answer(function: str, event: Any) -> Answer:
-    response = _app(function).lambda_handler(event, Context())
+    response = app(function).lambda_handler(event, Context())
     return Answer(response["statusCode"], json.loads(response["body"]))
-
-
-_app = cache(loaded)
-"""As in one environment."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
     from audioapi.streaming.models import Session
 
+aws = cache(boto3.client)
+"""The tests' own clients, which are made once. moto answers them while it is on."""
 CLOSE = {"type": "control", "action": "close_session"}
 
 
@@ -54,7 +57,7 @@ def kept(session_id: str) -> Session:
 
 def received(queue: str) -> list[dict[str, Any]]:
     """The messages that are visible in a queue, which are then gone."""
-    sqs = boto3.client("sqs")
+    sqs = aws("sqs")
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     found = []
     while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -72,5 +75,5 @@ def posted(connection_id: str) -> list[dict[str, Any]]:
 
 
 def stored(bucket: str, prefix: str) -> list[str]:
-    listed = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+    listed = aws("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", ())]

@@ -11,7 +11,7 @@ import pytest
 
 import audioapi
 from audioapi import health, settings
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked() -> tuple[int, Any]:
-    answer = loaded("health").lambda_handler(EVENT, Context())
+    answer = app("health").lambda_handler(EVENT, Context())
     return answer["statusCode"], json.loads(answer["body"])
 
 

@@ -16,23 +16,30 @@ from audioapi.recordings import recording_key
 from audioapi.speech import parts
 from audioapi.speech.transcript import Word
 from tests import audio
-from tests.integration.audioapi.faults import BrokenError, DeadError
+from tests.integration.audioapi.faults import (
+    COMMIT,
+    Calls,
+    Fault,
+    Wire,
+    each_in_turn,
+    tapped,
+)
 from tests.integration.audioapi.processing_calls import bucket, do
 from tests.integration.audioapi.sessions import received, stored
-from tests.integration.audioapi.wire import Calls, Wire, tapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from audioapi.speech.utterances import Speech
     from local.template.model import Stack
+    from tests.soak import Soak
 
 SPEECH = audio.samples_of(Path("local/samples/speech.wav").read_bytes())
 RECORDING = audio.wav(SPEECH, rate=16000, channels=1)
 _TIMES = {"attempts", "created_at", "updated_at", "ttl", "last_failure", "start_time"}
 _DELIVERIES = 20
 
-pytestmark = [pytest.mark.usefixtures("database_secret"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.usefixtures("database_secret")
 
 
 @pytest.fixture
@@ -62,34 +69,33 @@ def _three_parts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcripts, "_recogniser", FakeRecogniser)
 
 
-def run(wire: Wire, calls: Calls) -> Any:
-    """Processes a recording of its own, whose messages come again until they are done; what is
-    there afterwards.
-    """
+def begin() -> tuple[str, str]:
+    """A task for a recording of an organization's own; the ids of both."""
     organization, task_id = str(uuid.uuid4()), str(uuid.uuid4())
     key = recording_key(organization, "dev-user", "talk.wav")
-    wire.calls = Calls()
     objects.client().put_object(Bucket=bucket(), Key=key, Body=RECORDING)
     store.add(service._task(task_id, organization, "dev-user", file_id="talk", key=key))
-    wire.calls = calls
-    deliver({"type": "process_recording", "task_id": task_id}, calls, wire)
-    wire.calls = Calls()
+    return task_id, organization
+
+
+def run(wire: Wire, calls: Calls) -> Any:
+    """Processes a recording, whose messages come again until they are done; what is there
+    afterwards.
+    """
+    task_id, organization = begin()
+    deliver({"type": "process_recording", "task_id": task_id}, wire, calls)
     return outcome(task_id, organization)
 
 
-def deliver(first: dict[str, Any], calls: Calls, wire: Wire) -> None:
+def deliver(first: dict[str, Any], wire: Wire, calls: Calls) -> None:
     waiting, deliveries = [first], 0
     while waiting:
         deliveries += 1
         assert deliveries < _DELIVERIES
-        try:
+        with wire.watched(calls):
             do(waiting[0])
             waiting.pop(0)
-        except (DeadError, BrokenError):
-            calls.dead = False  # the next worker
-        counted, wire.calls = wire.calls, Calls()
         waiting += received("JobsQueue")
-        wire.calls = counted
 
 
 def outcome(task_id: str, organization: str) -> Any:
@@ -123,37 +129,34 @@ def outcome(task_id: str, organization: str) -> Any:
 
 
 def test_the_undisturbed_run_is_whole(wire: Wire) -> None:
-    calls = Calls()
+    calls = Calls(Fault.DEATH)
     found = run(wire, calls)
     assert "SUCCESS" in found["task"]
     assert len(found["rows"]) == 3
     assert len(found["objects"]) == 4 + 3 + 3 + 3
     assert len(found["events"]) == 1
-    assert {"PutObject", "UpdateItem", "SendMessage", "SQL"} <= set(calls.names)
+    assert {"PutObject", "UpdateItem", "SendMessage", COMMIT} <= set(calls.names)
+    assert len(calls.names) > 30
 
 
-@pytest.mark.parametrize("dies", [True, False], ids=["death", "failure"])
-def test_whichever_call_is_the_last_the_end_is_the_same(wire: Wire, *, dies: bool) -> None:
-    """For every call in turn: the worker is killed before it, or the call fails; the message is
-    given out again, and rows and objects are those of the undisturbed run, byte for byte.
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [Fault.DEATH, Fault.FAILURE])
+def test_whichever_call_is_the_last_the_end_is_the_same(
+    wire: Wire, empty: Callable[[], None], fault: Fault, soak: Soak
+) -> None:
+    """The worker is killed before a call, or the call fails; the message is given out again, and
+    rows and objects are those of the undisturbed run, byte for byte.
     """
-    undisturbed = run(wire, Calls())
-    fatal = 0
-    while True:
-        fatal += 1
-        calls = Calls(fatal, dies)
-        assert run(wire, calls) == undisturbed, (fatal, calls.names[fatal - 2 : fatal])
-        if calls.count < fatal:
-            break
-    assert fatal > 30
+    undisturbed = Calls(fault)
+    expected = run(wire, undisturbed)
+    for calls in each_in_turn(undisturbed, soak):
+        empty()
+        assert run(wire, calls) == expected, calls.struck
 
 
 def test_every_message_may_come_three_times(wire: Wire) -> None:
     undisturbed = run(wire, Calls())
-    organization, task_id = str(uuid.uuid4()), str(uuid.uuid4())
-    key = recording_key(organization, "dev-user", "talk.wav")
-    objects.client().put_object(Bucket=bucket(), Key=key, Body=RECORDING)
-    store.add(service._task(task_id, organization, "dev-user", file_id="talk", key=key))
+    task_id, organization = begin()
     jobs = [{"type": "process_recording", "task_id": task_id}]
     while jobs:
         for job in jobs * 3:

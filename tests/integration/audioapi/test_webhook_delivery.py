@@ -14,7 +14,7 @@ from audioapi import settings
 from audioapi.clock import iso_ms
 from audioapi.observe import logger
 from audioapi.webhooks import delivery, service
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.integration.audioapi.webhook_calls import (
     DATA,
     PatientContext,
@@ -188,7 +188,7 @@ def test_the_function_does_both_and_lets_what_failed_come_back_when_it_is_due(
     with receiving(status(500)) as receiver:
         create(receiver.url)
         announce()
-        function, sqs = loaded("webhook_deliver"), boto3.client("sqs")
+        function, sqs = app("webhook_deliver"), boto3.client("sqs")
         url = settings.webhooks().webhooks_queue_url
         assert function.lambda_handler(_event(sqs, url), PatientContext()) == {
             "batchItemFailures": []

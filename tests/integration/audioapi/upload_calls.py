@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
 from audioapi.uploads import store
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def call(
     if "pathParameters" in event:
         sample = event["pathParameters"]["upload_id"]
         event = json.loads(json.dumps(event).replace(sample, upload_id))
-    response = loaded(function).lambda_handler(event, Context())
+    response = app(function).lambda_handler(event, Context())
     return Answer(response["statusCode"], json.loads(response["body"]))
 
 

@@ -16,7 +16,7 @@ from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.jobs import RetryLaterError
 from audioapi.webhooks import delivery, service
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.integration.audioapi.sessions import received
 from tests.unit.audioapi.context import Context
 
@@ -93,7 +93,7 @@ def call(
         event["headers"]["x-api-key"] = key
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
-    response = loaded(f"webhook_{function}").lambda_handler(event, PatientContext())
+    response = app(f"webhook_{function}").lambda_handler(event, PatientContext())
     return Answer(response["statusCode"], json.loads(response["body"]), response["headers"])
 
 

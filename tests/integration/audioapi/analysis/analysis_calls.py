@@ -11,7 +11,7 @@ from typing import Any
 from audioapi import identity, objects, settings
 from audioapi.identity import Principal
 from tests.forms import CONTENT_TYPE, multipart
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 KEY = "dev-key"
@@ -56,7 +56,7 @@ def call(  # noqa: PLR0913 — a request has so many parts
         event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
     elif body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
-    response = loaded(function).lambda_handler(event, Context())
+    response = app(function).lambda_handler(event, Context())
     read = response["headers"].get("Content-Type", "")
     text = response.get("body") or ""
     return Answer(

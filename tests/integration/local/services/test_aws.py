@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[4]
 RUNNERS = 16
 ROUNDS = 30
 # Python switches threads every 5 ms, and races that need it sooner hide for a long time.
-HASTY = "import sys; sys.setswitchinterval(1e-5); from local.services.aws import serve; serve()"
+HASTY = "import sys; sys.setswitchinterval(1e-5); from local.services.server import serve; serve()"
 
 
 @pytest.fixture(scope="module")

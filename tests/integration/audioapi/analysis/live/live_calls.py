@@ -6,18 +6,16 @@ import base64
 import json
 import threading
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import boto3
 
 from audioapi import identity, objects, queues, settings, tables
 from audioapi.analysis.live import store
 from audioapi.analysis.models import Event, EventType
 from audioapi.identity import Principal
 from tests.forms import CONTENT_TYPE, multipart
-from tests.integration.audioapi.functions import loaded
+from tests.integration.audioapi.functions import app
+from tests.integration.audioapi.sessions import aws
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -93,7 +91,7 @@ def kept(session_id: str) -> LiveSession:
 
 def chunks(session_id: str) -> list[bytes]:
     """What the worker reads."""
-    s3 = boto3.client("s3")
+    s3 = aws("s3")
     bucket = settings.analysis().audio_bucket
     keys = store.chunk_keys(kept(session_id))
     return [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
@@ -101,7 +99,7 @@ def chunks(session_id: str) -> list[bytes]:
 
 def messages() -> list[dict[str, Any]]:
     """What waits for the worker, which is then gone; with each message's group."""
-    sqs = boto3.client("sqs")
+    sqs = aws("sqs")
     found = []
     while batch := sqs.receive_message(
         QueueUrl=settings.live().live_queue_url,
@@ -144,7 +142,7 @@ def transcript(text: str) -> Event:
 
 def set_back(session_id: str, **times: int) -> None:
     """Changes when the session ends, as if time had passed."""
-    boto3.client("dynamodb").update_item(
+    aws("dynamodb").update_item(
         TableName=settings.analysis().analysis_table,
         Key={"pk": {"S": session_id}, "sk": {"S": "session"}},
         UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in times),
@@ -170,11 +168,7 @@ def _call(  # noqa: PLR0913 — by keyword, and each is a part of a request
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["pathParameters"] = {"session_id": session_id}
     event["body"] = body
-    response = _app(function).lambda_handler(event, Context())
+    response = app(function).lambda_handler(event, Context())
     if response["statusCode"] >= 400:
         assert response["headers"]["Content-Type"] == "application/problem+json"
     return Answer(response["statusCode"], json.loads(response["body"]))
-
-
-_app = cache(loaded)
-"""As in one environment."""

@@ -8,11 +8,8 @@ import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import boto3
 
 from audioapi import objects, settings
 from audioapi.analysis.live import store
@@ -20,8 +17,8 @@ from audioapi.speech.live import LivePocketSphinx
 from audioapi.speech.transcript import Word
 from tests import audio
 from tests.integration.audioapi.analysis.live.live_calls import kept
-from tests.integration.audioapi.functions import loaded
-from tests.integration.audioapi.sessions import stored
+from tests.integration.audioapi.functions import app
+from tests.integration.audioapi.sessions import aws, stored
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -134,7 +131,7 @@ def do(message: Any, *, remaining_seconds: float = _PLENTY_SECONDS) -> bool:
     """Whether the worker did what the message wants. It is gone then, else given out again."""
     record = _record(message)
     try:
-        answer = _app("live_worker").lambda_handler(
+        answer = app("live_worker").lambda_handler(
             {"Records": [record]}, Context(remaining_seconds=remaining_seconds)
         )
         failed = bool(answer["batchItemFailures"])
@@ -159,7 +156,7 @@ def give_up(session_id: str) -> None:
     """As when a message of the session came to the dead-letter queue."""
     event = json.loads(Path("events/live_failed.json").read_text())
     event["Records"][0]["body"] = json.dumps({"session_id": session_id, "chunk_seq": 0})
-    assert _app("live_failed").lambda_handler(event, Context()) == {"batchItemFailures": []}
+    assert app("live_failed").lambda_handler(event, Context()) == {"batchItemFailures": []}
 
 
 def told(session_id: str) -> list[tuple[str, dict[str, Any]]]:
@@ -214,12 +211,8 @@ def _record(message: Any) -> dict[str, Any]:
 
 
 def _sqs() -> Any:
-    return boto3.client("sqs")
+    return aws("sqs")
 
 
 def _queue() -> str:
     return settings.live().live_queue_url
-
-
-_app = cache(loaded)
-"""As in one environment."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audioapi import objects, queues, settings, tables
+from audioapi import queues, settings
 from audioapi.analysis import conversation
-from audioapi.analysis.live import chunks
+from audioapi.analysis.live import chunks, worker
+from audioapi.analysis.live.event_log import EventLog
 from tests import audio
+from tests.integration import moto_state
 from tests.integration.audioapi.analysis.live.live_calls import control, kept, let_in, send, started
 from tests.integration.audioapi.analysis.live.live_worker_calls import (
     PAUSE,
@@ -25,27 +27,47 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
     objects_of,
     plain,
 )
-from tests.integration.audioapi.faults import BrokenError, Calls, DeadError, Fault, counted
+from tests.integration.audioapi.faults import Calls, Fault, Wire, each_in_turn, tapped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audioapi.analysis.live.models import LiveSession
     from local.template.model import Stack
+    from tests.soak import Soak
 
 TALK = audio.wav((SPEECH[: 2 * 2 * RATE] + PAUSE) * 2, rate=RATE, channels=1)
-"""Two utterances, each of which is spoken of once before it is over."""
-CHUNKS = audio.chunks(TALK, len(TALK) // 3 + 1)
+"""Two utterances, each of which is spoken of twice before it is over."""
+CHUNKS = TALK[:40_000], TALK[40_000 : len(TALK) // 2], TALK[len(TALK) // 2 :]
+"""The first utterance is in two of them."""
 _DELIVERIES = 20
 
-pytestmark = pytest.mark.timeout(1200)  # a minute each, if nobody else wants the processor
+
+@pytest.fixture
+def wire(stack: Stack) -> Iterator[Wire]:
+    with tapped() as wire:
+        yield wire
 
 
 @pytest.fixture(autouse=True)
 def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller, and a worker that waits for nothing and hears at once."""
-    let_in()
-    impatient: Any = SimpleNamespace(
-        live_queue_url=settings.live().live_queue_url, live_idle_seconds=0.05
-    )
-    monkeypatch.setattr(settings, "live", lambda: impatient)
+    """A worker that hears at once, and rests as soon as the first utterance is told."""
+    logs: list[EventLog] = []
+
+    class Noted(EventLog):
+        def __init__(self, session: LiveSession) -> None:
+            super().__init__(session)
+            logs.append(self)
+
+    class Settings:
+        live_queue_url = settings.live().live_queue_url
+
+        @property
+        def live_idle_seconds(self) -> float:
+            return 0 if logs[-1].cursor.utterances else math.inf
+
+    monkeypatch.setattr(worker, "EventLog", Noted)
+    monkeypatch.setattr(settings, "live", Settings)
     monkeypatch.setattr(chunks, "_LATER_SECONDS", 0.02)
     monkeypatch.setattr(chunks, "_FOLDED_CHUNKS", 2)
     monkeypatch.setattr(conversation, "configured", FakeRecogniser)
@@ -53,29 +75,14 @@ def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "held", lambda *_, **__: nullcontext())
 
 
-def run(calls: Calls) -> Any:
-    """A session that pauses after its second chunk; what there is of it when all is done."""
-    session_id = started(suffix=".wav")
-    for seq in (0, 1):
-        send(session_id, seq, CHUNKS[seq])
-    deliver(calls)
-    send(session_id, 2, CHUNKS[2])
-    control(session_id, "finalize")
-    deliver(calls)
-    return outcome(session_id)
-
-
-def deliver(calls: Calls) -> None:
+def deliver(wire: Wire, calls: Calls) -> None:
     """Messages come again until they are done."""
     deliveries = 0
     while message := next_message():
         deliveries += 1
         assert deliveries < _DELIVERIES
-        try:
-            with counted(calls, objects.client(), tables.client(), queues.client()):
-                do(message)
-        except (DeadError, BrokenError):
-            calls.dead = False  # the next worker
+        with wire.watched(calls):
+            do(message)
 
 
 def outcome(session_id: str) -> Any:
@@ -97,9 +104,26 @@ def outcome(session_id: str) -> Any:
     }
 
 
-def test_the_undisturbed_run_is_whole() -> None:
-    calls = Calls()
-    found = run(calls)
+def begin() -> str:
+    """A session whose first utterance waits for the worker; its id."""
+    let_in()
+    session_id = started(suffix=".wav")
+    for seq, chunk in enumerate(CHUNKS[:2]):
+        send(session_id, seq, chunk)
+    return session_id
+
+
+def finish(session_id: str) -> None:
+    send(session_id, 2, CHUNKS[2])
+    control(session_id, "finalize")
+
+
+def test_the_undisturbed_run_is_whole(wire: Wire) -> None:
+    session_id, calls = begin(), Calls(Fault.DEATH)
+    deliver(wire, calls)
+    finish(session_id)
+    deliver(wire, calls)
+    found = outcome(session_id)
     kinds = [kind for kind, _ in found["events"]]
     assert kinds.count("partial_transcript") > 1
     assert kinds.count("final_transcript") == 2
@@ -107,19 +131,32 @@ def test_the_undisturbed_run_is_whole() -> None:
     assert found["upload"] == TALK
     assert found["chunks"] == []
     assert {"TransactWriteItems", "UploadPart", "PutObject", "DeleteObjects"} <= set(calls.names)
+    assert len(calls.names) > 15
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("fault", Fault)
-def test_whichever_call_is_the_last_the_end_is_the_same(fault: Fault) -> None:
-    """For every call in turn: the worker is killed before it, the call fails, or it is done and its
-    answer lost; the message is given out again, and all that was told and kept is the same.
+def test_whichever_call_is_the_last_the_end_is_the_same(
+    wire: Wire, fault: Fault, soak: Soak
+) -> None:
+    """The worker is killed before a call, the call fails, or it is done and its answer lost; the
+    message is given out again, and all that was told and kept is the same.
     """
-    undisturbed = run(Calls())
-    fatal = 0
-    while True:
-        fatal += 1
-        calls = Calls(fatal, fault)
-        assert run(calls) == undisturbed, (fatal, calls.names[fatal - 2 : fatal])
-        if calls.count < fatal:
-            break
-    assert fatal > 15
+    session_id, first, second = begin(), Calls(fault), Calls(fault)
+    begun = moto_state.copied()
+    deliver(wire, first)
+    finish(session_id)
+    paused = moto_state.copied()
+    deliver(wire, second)
+    expected = outcome(session_id)
+
+    for calls in each_in_turn(first, soak):
+        moto_state.put_back(begun)
+        deliver(wire, calls)
+        finish(session_id)
+        deliver(wire, Calls())
+        assert outcome(session_id) == expected, calls.struck
+    for calls in each_in_turn(second, soak, done=first.kinds):
+        moto_state.put_back(paused)
+        deliver(wire, calls)
+        assert outcome(session_id) == expected, calls.struck
