@@ -11,25 +11,30 @@ from typing import TYPE_CHECKING, Any
 from tests.bench import prices
 from tests.bench.bench import ROOT, Bench, Measurement
 from tests.bench.results import Figure, at_most
-from tests.bench.services import provisioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ACK_EVERY = (1, 10)
 _RATES = (4, 1)
 _LAMBDA_GB = 0.5  # the template's MemorySize
 _LAMBDA_SECONDS = 0.025
 """Of the message function for a chunk. An assumption: three calls of some 8 ms each."""
+_PLATFORM_BYTES = 400
+"""Of the lines with which Lambda itself tells of an invocation's start and end.
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
+"""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Calls for so many `chunks`, by `service:operation`, and how many of them were answered."""
+    """Calls for so many `chunks`, by `service:operation`; how many of the chunks were answered, and
+    the bytes of log lines that the message function wrote about them.
+    """
 
     ack_every: int
     chunks: int
     answers: int
+    log_bytes: int
     message: Mapping[str, int]
     folding: Mapping[str, int]
     session: Mapping[str, int]
@@ -39,13 +44,11 @@ class Counted:
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    chunk_count = 20 if bench.quick else 1024
-    with (
-        provisioned(bench.folder / "calls") as environment,
-        bench.progress(f"sessions of {chunk_count:,} chunks, counted", len(_ACK_EVERY)) as done,
-    ):
-        for ack_every in _ACK_EVERY:
-            counted = _count(environment, chunk_count, ack_every)
+    chunk_count, ack_every = (20, [10]) if bench.quick else (1024, [1, 10])
+    environment = {**bench.services.environment, "POWERTOOLS_METRICS_DISABLED": "false"}
+    with bench.progress(f"sessions of {chunk_count:,} chunks, counted", len(ack_every)) as done:
+        for every in ack_every:
+            counted = _count(environment, chunk_count, every)
             done()
             yield from _calls(counted)
             yield from (_dollars(counted, rate) for rate in _RATES)
@@ -57,14 +60,7 @@ def _count(environment: Mapping[str, str], chunk_count: int, ack_every: int) -> 
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     found: dict[str, Any] = json.loads(done.stdout)
-    return Counted(
-        ack_every=ack_every,
-        chunks=chunk_count,
-        answers=found["answers"],
-        message=found["chunks"],
-        folding=found.get("folding", {}),
-        session=found["session"],
-    )
+    return Counted(ack_every=ack_every, chunks=chunk_count, **found)
 
 
 def _calls(counted: Counted) -> Iterator[Figure]:
@@ -103,6 +99,7 @@ def _dollars(counted: Counted, rate: int) -> Figure:
         "messages": prices.MESSAGE,
         "acks": prices.MESSAGE * counted.answers / counted.chunks,
         "Lambda": prices.REQUEST + _LAMBDA_SECONDS * _LAMBDA_GB * prices.GB_SECOND,
+        "logs": prices.LOG_BYTE * (counted.log_bytes / counted.chunks + _PLATFORM_BYTES),
     }
     hourly = {name: dollars * rate * 3600 for name, dollars in parts.items()}
     return Figure(
@@ -116,7 +113,7 @@ def _dollars(counted: Counted, rate: int) -> Figure:
 def _priced(counted: Counted, service: str) -> float:
     """Dollars for a chunk, with what folding adds to it."""
     return sum(
-        count * prices.CALLS[name] / counted.chunks
+        count * prices.of(name) / counted.chunks
         for counts in (counted.message, counted.folding)
         for name, count in counts.items()
         if name.startswith(f"{service}:")
@@ -126,9 +123,10 @@ def _priced(counted: Counted, service: str) -> float:
 MEASUREMENT = Measurement(
     "calls",
     "AWS calls for a chunk, counted, and dollars for an hour of audio",
+    90,
     "Counted at botocore while a session of 24,000-byte chunks goes through the functions' "
     "handlers, and its jobs through the worker's. Prices: AWS price list, us-east-1, 2026-11; "
-    "requests, fold jobs' requests and connection minutes, with the message function taken to run "
-    "25 ms. Storage, transfer and the worker's seconds are left out.",
+    "requests, fold jobs' requests, connection minutes and log lines, with the message function "
+    "taken to run 25 ms. Storage, transfer and the worker's seconds are left out.",
     _measure,
 )

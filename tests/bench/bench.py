@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +17,19 @@ from rich.progress import (
     Progress,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
+from local.services import clients
+from tests.bench.services import Services, running
 from tests.e2e.stack import STOP_SECONDS, Stack, ready, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from rich.console import Console
 
     from tests.bench.results import Figure
@@ -33,15 +39,27 @@ _STACK = (
     "--no-watch",  # a change of the code would be measured as a cold start
     "--quiet",
     *("--parameter", "MaxConcurrentSessions=1000"),
+    *("--parameter", "Transcriber=none"),  # to hear words takes longer than all the rest
 )
+_SAY_EVERY = 30.0
+"""Seconds."""
+_LOOK_EVERY = 0.5
+_COUNTS: list[QueueAttributeNameType] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """`title` is for --help; `note` says what the figures hold, and what they leave out."""
+    """`title` is for --help; `seconds` is about how long it takes on two processors; `note` says
+    what the figures hold, and what they leave out.
+    """
 
     name: str
     title: str
+    seconds: float
     note: str
     measure: Callable[[Bench], Iterator[Figure]]
 
@@ -88,22 +106,60 @@ class Bench:
             done()
         return stack
 
+    def settle(self) -> None:
+        """Until the stack has done whatever the last sessions have left in its queues: it would be
+        in the way of what is measured next.
+        """
+        sqs = clients.connect(self.stack.aws_endpoint_url).sqs
+        queues = sqs.list_queues()["QueueUrls"]
+        while any(_messages(sqs, queue) for queue in queues):
+            time.sleep(_LOOK_EVERY)
+
+    @cached_property
+    def services(self) -> Services:
+        """AWS's services and a PostgreSQL without a stack, started when first asked for."""
+        with self.progress("starting services", 1) as done:
+            services = self._up.enter_context(running(self.folder / "services"))
+            done()
+        return services
+
     @contextmanager
-    def progress(self, what: str, total: float) -> Iterator[Callable[[], None]]:
-        """A bar in a terminal, two lines elsewhere; the block calls back for each of `total`."""
+    def progress(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar in a terminal, a line now and then elsewhere; the block calls back for each of
+        `total`.
+        """
         if not self._screen.is_terminal:
-            self._screen.print(f"  {what} …", highlight=False, soft_wrap=True)
-            yield lambda: None
+            yield self._lines(what, total)
             return
         columns = (
             TextColumn("  {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._screen, transient=True) as bar:
             task = bar.add_task(what, total=total)
             yield lambda: bar.advance(task)
+
+    def _lines(self, what: str, total: int) -> Callable[[], None]:
+        count, said = 0, time.monotonic()
+        self._screen.print(f"  {what} …")
+
+        def done() -> None:
+            nonlocal count, said
+            count += 1
+            if time.monotonic() - said > _SAY_EVERY:
+                said = time.monotonic()
+                self._screen.print(f"  {what}: {count:,} of {total:,}")
+
+        return done
+
+
+def _messages(sqs: SQSClient, queue: str) -> int:
+    """Waiting, put off and being worked on."""
+    told = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=_COUNTS)["Attributes"]
+    return sum(int(told[count]) for count in _COUNTS)
 
 
 @contextmanager

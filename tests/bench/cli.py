@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from tests.bench import (
     ack_latency,
@@ -16,17 +17,22 @@ from tests.bench import (
     cold_start,
     finishing,
     library,
+    local_services,
     parallel,
     processing,
     published,
     results,
     runner,
+    snapshots,
     windows,
 )
-from tests.bench.bench import ROOT
+from tests.bench.bench import ROOT, Bench
+from tests.bench.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.bench.results import Outcome
 
 OK, FAILED, INTERRUPTED = 0, 1, 130  # 130 as a shell tells of SIGINT
 MEASUREMENTS = {
@@ -41,6 +47,8 @@ MEASUREMENTS = {
         analysis,
         aws_calls,
         cold_start,
+        snapshots,
+        local_services,
         parallel,
     )
 }
@@ -50,28 +58,43 @@ _WIDTH = 150
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if a measurement failed, whatever the targets."""
     options = parser().parse_args(arguments)
-    screen = Console(stderr=True)
-    began = datetime.now(UTC)
+    screen = Console(stderr=True, highlight=False, soft_wrap=True)
+    kept = Kept(options.folder, datetime.now(UTC), quick=options.quick)
     chosen = [MEASUREMENTS[name] for name in dict.fromkeys(options.only or MEASUREMENTS)]
+    outcomes: list[Outcome] = []
+    interrupted = False
     try:
-        found = runner.machine()
-        outcomes = runner.run(chosen, screen, options.folder, quick=options.quick)
+        with Bench(screen, options.folder, quick=options.quick) as bench:
+            for outcome in runner.run(chosen, bench, screen, kept):
+                outcomes.append(outcome)
+                show(outcome)
     except KeyboardInterrupt:
-        screen.print("Interrupted; nothing is left running, and nothing was kept")
+        interrupted = True
+        screen.print("Interrupted; nothing is left running")
+    if outcomes:
+        summarise(outcomes, screen)
+        screen.print(f"Kept in {kept.run} and {kept.latest}")
+    if interrupted:
         return INTERRUPTED
-    kept = runner.keep(outcomes, options.folder, began, found, quick=options.quick)
-    show(outcomes)
-    screen.print(f"Kept in {kept}", highlight=False, soft_wrap=True)
     return FAILED if any(outcome.error for outcome in outcomes) else OK
 
 
-def show(outcomes: Sequence[results.Outcome]) -> None:
+def show(outcome: Outcome) -> None:
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = _WIDTH
-    out.print(results.table(outcomes))
-    for outcome in outcomes:
-        out.print(f"[bold]{outcome.name}[/bold]: {outcome.note}")
+    out.print(results.table(outcome))
+    out.print(Text(outcome.note, "dim"))
+    out.print()
+
+
+def summarise(outcomes: Sequence[Outcome], screen: Console) -> None:
+    figures = [figure for outcome in outcomes for figure in outcome.figures if figure.target]
+    missed = [figure for figure in figures if not figure.met]
+    if figures:
+        screen.print(f"{len(figures) - len(missed)} of {len(figures)} targets met")
+    for figure in missed:
+        screen.print(f"  missed: {figure.name}, {results.number(figure.value)} ({figure.target})")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
         "--folder",
         type=Path,
         default=ROOT / ".bench",
-        help="where the JSON goes, latest.json and a file named after the time, and what takes\n"
-        "disk meanwhile (default: .bench)",
+        help="where the JSON goes as each measurement ends, latest.json and a file named after\n"
+        "the time, and what takes disk meanwhile (default: .bench)",
     )
     return parser

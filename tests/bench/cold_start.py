@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from local.template.model import Function, Stack
 
 _PROGRAM = Path(__file__).with_name("cold.py")
-_CLIENTS = {"execute-api": "apigatewaymanagementapi", "bedrock": "bedrock-runtime"}
+CLIENTS = {"execute-api": "apigatewaymanagementapi", "bedrock": "bedrock-runtime"}
 """boto3's names of services that IAM has another one for."""
 _DATABASE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:database"
 _PARAMETERS = {"DatabaseUrlSecretArn": _DATABASE}
-_OF_EACH_KIND = ["HealthFunction", "LiveEventsFunction", "StreamMessageFunction"]
+_QUICK = ["HealthFunction", "LiveEventsFunction"]
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,15 @@ class Needs:
         kind = "http" if function.name in routed else "event"
         return cls(
             kind="web server" if function.is_web_server else kind,
-            services=tuple(sorted(_CLIENTS.get(service, service) for service in services)),
+            services=tuple(sorted(CLIENTS.get(service, service) for service in services)),
             database=any(resource == _DATABASE for _, resource in granted),
         )
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
     stack = reader.load(TEMPLATE, _PARAMETERS, reader.Deployment("http://a", "http://b"))
-    code = bench.folder / "code"
-    _compile(code)
-    names = _OF_EACH_KIND if bench.quick else sorted(stack.functions)
+    code = ROOT if bench.quick else _compiled(bench.folder / "code")
+    names = _QUICK if bench.quick else sorted(stack.functions)
     rounds = 1 if bench.quick else 5
     with bench.progress("every function and its floor, by turns", 2 * rounds * len(names)) as done:
         for name in names:
@@ -80,11 +79,12 @@ def _routed(stack: Stack) -> set[str]:
     return {function for api in stack.http_apis for function in api.routes.values()}
 
 
-def _compile(folder: Path) -> None:
+def _compiled(folder: Path) -> Path:
     """The layer and the functions with their bytecode, as `make build` ships them."""
     for name in ("layers/core", "functions"):
         shutil.copytree(ROOT / name, folder / name)
     compileall.compile_dir(folder, quiet=1)
+    return folder
 
 
 def _started(what: str, function: Function, needs: Needs, code: Path) -> float:
@@ -116,6 +116,7 @@ def _figure(name: str, taken: Mapping[str, float]) -> Figure:
 MEASUREMENT = Measurement(
     "cold",
     "cold start of every function over what its libraries take",
+    600,
     "Import and init in a new process, bytecode at hand, by turns with the floor: boto3 with the "
     "clients of all services that the function's policy names, Logger, pydantic, which Powertools' "
     "event handler validates with, that handler for a route, Starlette and uvicorn for a stream, "

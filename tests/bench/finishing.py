@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from local.services import ffmpeg
 from tests.audio import pcm
 from tests.bench.bench import Bench, Measurement
-from tests.bench.jobs import Worker
+from tests.bench.helpers import Worker
 from tests.bench.results import Figure, Target, at_most
-from tests.bench.services import provisioned
 from tests.bench.timing import interleaved, timed
 
 if TYPE_CHECKING:
@@ -37,15 +36,16 @@ class Length:
 
 
 _SHORT = Length("1 minute", 60, 16000, 5)
+_HOUR = Length("1 hour", 3600, 16000, 7, at_most(1.5))
 _LENGTHS = (
     _SHORT,
-    Length("1 hour", 3600, 16000, 7, at_most(1.5)),
+    _HOUR,
     Length("1 hour", 3600, 44100, 7, at_most(1.5)),
     Length("6 hours", 6 * 3600, 16000, 3),
 )
-_QUICK = (Length("2 seconds", 2, 16000, 1), Length("1 minute", 60, 16000, 1))
-_THROUGH_MOTO = 3600
-"""Seconds of the longest session that is finished through moto too: chunk by chunk takes long."""
+_QUICK = (Length("2 seconds", 2, 16000, 1), Length("3 seconds", 3, 16000, 1))
+_THROUGH_MOTO = (_SHORT, _HOUR)
+"""Longer sessions are not: chunk by chunk takes long."""
 
 
 @dataclass(frozen=True)
@@ -77,28 +77,23 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     folder = bench.folder / "finishing"
     folder.mkdir()
     peaks: dict[Length, float] = {}
-    with provisioned(folder / "services") as environment:
-        for length in lengths:
-            yield _in_folder(bench, environment, folder, length, peaks)
-        for shorter in lengths[:-1]:
-            if shorter.rate == lengths[-1].rate:
-                yield _memory(peaks, shorter, lengths[-1])
-        for length in lengths:
-            if length.seconds <= _THROUGH_MOTO and length.rate == _SHORT.rate:
-                yield _through_moto(bench, environment, folder, length)
+    for length in lengths:
+        yield _in_folder(bench, folder, length, peaks)
+    yield _memory(peaks, _QUICK[0] if bench.quick else _HOUR, lengths[-1])
+    for length in _QUICK[:1] if bench.quick else _THROUGH_MOTO:
+        yield _through_moto(bench, folder, length)
     shutil.rmtree(folder)
 
 
-def _in_folder(
-    bench: Bench,
-    environment: Mapping[str, str],
-    folder: Path,
-    length: Length,
-    peaks: dict[Length, float],
-) -> Figure:
-    objects = folder / "objects"
-    with _session(bench, environment, folder, length, objects) as session:
-        taken, peaks[length] = _side_by_side(bench, environment, session, objects)
+def _in_folder(bench: Bench, folder: Path, length: Length, peaks: dict[Length, float]) -> Figure:
+    """Filled by a worker of its own, whose memory doesn't count."""
+    objects, environment = folder / "objects", bench.services.environment
+    with (
+        Worker(environment, objects) as filler,
+        _session(bench, filler, folder, length) as session,
+        Worker(environment, objects) as worker,
+    ):
+        taken, peaks[length] = _side_by_side(bench, session, worker)
     shutil.rmtree(objects)
     return Figure(
         f"finishing {length.label} over a plain FFmpeg pass",
@@ -113,11 +108,12 @@ def _in_folder(
     )
 
 
-def _through_moto(
-    bench: Bench, environment: Mapping[str, str], folder: Path, length: Length
-) -> Figure:
-    with _session(bench, environment, folder, length, None) as session:
-        taken, _ = _side_by_side(bench, environment, session, None)
+def _through_moto(bench: Bench, folder: Path, length: Length) -> Figure:
+    with (
+        Worker(bench.services.environment, None) as worker,
+        _session(bench, worker, folder, length) as session,
+    ):
+        taken, _ = _side_by_side(bench, session, worker)
     return Figure(
         f"the same through moto's S3, {length.label}",
         taken["finish"] / taken["plain"],
@@ -134,22 +130,13 @@ def _memory(peaks: Mapping[Length, float], short: Length, long: Length) -> Figur
 
 
 @contextmanager
-def _session(
-    bench: Bench,
-    environment: Mapping[str, str],
-    folder: Path,
-    length: Length,
-    objects: Path | None,
-) -> Iterator[Session]:
-    """A session of that length, filled by a worker of its own, whose memory doesn't count."""
+def _session(bench: Bench, worker: Worker, folder: Path, length: Length) -> Iterator[Session]:
+    """A session of that length, filled by the worker."""
     samples = folder / "samples.pcm"
     second = pcm(rate=length.rate, channels=1, seconds=1.0)
     with samples.open("wb") as file:
         file.writelines(second for _ in range(length.seconds))
-    with (
-        bench.progress(f"filling a session of {length.label}", 1),
-        Worker(environment, objects) as worker,
-    ):
+    with bench.progress(f"filling a session of {length.label}", 1):
         item = worker.do(
             "fill", session_id=str(uuid.uuid4()), pcm=str(samples), sample_rate=length.rate
         )
@@ -157,15 +144,10 @@ def _session(
     samples.unlink()
 
 
-def _side_by_side(
-    bench: Bench, environment: Mapping[str, str], session: Session, objects: Path | None
-) -> tuple[dict[str, float], float]:
+def _side_by_side(bench: Bench, session: Session, worker: Worker) -> tuple[dict[str, float], float]:
     """Median seconds of finishing and of the plain pass, and the worker's peak memory in MB."""
     rounds = session.length.rounds
-    with (
-        Worker(environment, objects) as worker,
-        bench.progress(f"finishing {session.length.label}", 2 * rounds) as done,
-    ):
+    with bench.progress(f"finishing {session.length.label}", 2 * rounds) as done:
         results = [session.finish(worker)]  # makes its clients, as those of a warm function are
         ways = {
             "plain": session.plain_pass,
@@ -187,11 +169,11 @@ def _folded(session: Session) -> int:
 MEASUREMENT = Measurement(
     "finish",
     "finishing a session over one plain ffmpeg pass, at 1 minute, 1 hour and 6 hours",
+    300,
     "The jobs worker's own code on PCM in chunks of 24,000 bytes, folded by its own fold jobs, "
     "from its first look at the session to the news in the queue; the plain pass reads the same "
     "samples from a file and writes a WAV to the same disk. S3 is a folder: its latency is "
-    "excluded, as is moto's, some 5 ms a call, that the figures through moto's S3 show. DynamoDB "
-    "and SQS are moto's in both. Memory is the process's without FFmpeg; a "
-    "minute doesn't fill its buffers, which are of a fixed size.",
+    "excluded, as is moto's, which the figures through moto's S3 show. DynamoDB and SQS are moto's "
+    "in both. Memory is the process's without FFmpeg.",
     _measure,
 )

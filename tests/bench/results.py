@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+INTERRUPTED = "Interrupted"
 
 
 @dataclass(frozen=True)
@@ -50,39 +52,32 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one measurement; `error` says why it ended before its time."""
+    """Of one measurement, on one machine; `error` says why it ended before its time."""
 
     name: str
     note: str
+    began: str
     seconds: float
+    machine: Mapping[str, Any]
     figures: list[Figure]
     error: str | None = None
 
-
-def as_json(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-    return [
-        {
-            **asdict(outcome),
-            "figures": [{**asdict(figure), "met": figure.met} for figure in outcome.figures],
-        }
-        for outcome in outcomes
-    ]
+    def as_json(self) -> dict[str, Any]:
+        figures = [{**asdict(figure), "met": figure.met} for figure in self.figures]
+        return {**asdict(self), "figures": figures}
 
 
-def table(outcomes: Iterable[Outcome]) -> Table:
+def table(outcome: Outcome) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    drawn.add_column("figure", ratio=4)
+    drawn.add_column(Text(outcome.name, "bold"), ratio=4)
     drawn.add_column("value", justify="right", no_wrap=True)
     drawn.add_column("target", no_wrap=True)
     drawn.add_column("", no_wrap=True)
-    drawn.add_column("seen", ratio=5, style="dim")
-    for outcome in outcomes:
-        drawn.add_row(Text(outcome.name, "bold"), "", "", "", f"{outcome.seconds:.0f} s")
-        for figure in outcome.figures:
-            drawn.add_row(*_row(figure))
-        if outcome.error:
-            drawn.add_row(Text(f"  {outcome.error}", "red"), "", "", Text("failed", "red"), "")
-        drawn.add_section()
+    drawn.add_column(f"seen, in {outcome.seconds:.0f} s", ratio=5, style="dim")
+    for figure in outcome.figures:
+        drawn.add_row(*_row(figure))
+    if outcome.error:
+        drawn.add_row(Text(outcome.error, "red"), "", "", Text("broke off", "red"), "")
     return drawn
 
 
@@ -90,7 +85,7 @@ def _row(figure: Figure) -> tuple[str | Text, ...]:
     verdict = {None: Text(""), True: Text("met", "green"), False: Text("missed", "bold red")}
     seen = " · ".join(f"{name} {number(value)}" for name, value in figure.seen.items())
     value = f"{number(figure.value)} {figure.unit}".strip()
-    return f"  {figure.name}", value, str(figure.target or ""), verdict[figure.met], seen
+    return figure.name, value, str(figure.target or ""), verdict[figure.met], seen
 
 
 def number(value: float) -> str:

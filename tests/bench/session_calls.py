@@ -1,114 +1,72 @@
 """A session through the functions' own handlers, every call that they make to AWS counted.
 
 `python -m tests.bench.session_calls CHUNKS ACK_EVERY` has the functions' environment, and prints
-the counts by phase and by `service:operation` as JSON.
+as JSON the counts by `service:operation` of what is done for a message, to fold, and otherwise; how
+many chunks were answered; and the bytes of the log lines about them.
 """
 
 from __future__ import annotations
 
-import base64
+import io
 import json
-import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from contextlib import redirect_stdout
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 
-from audioapi import settings
-from audioapi.clock import now_ms
-from local.services import clients
-from tests.audio import pcm
-from tests.bench import functions
-from tests.bench.bench import ROOT
-from tests.unit.audioapi.context import Context
-
-_CHUNK_BYTES = 24_000
-_RATE = 44100
+from audioapi.streaming import chunks
+from tests.bench import prices
+from tests.bench.connection import Connection, Jobs
 
 
 class Calls:
-    """Counts the requests that go out, repeated ones too, by the phase they go out in."""
+    """Counts the requests that go out, repeated ones too, by the phase they go out in: those with
+    several items by these, if these are what is paid for.
+    """
 
     def __init__(self) -> None:
         self.phase = ""
-        self.phases: dict[str, Counter[str]] = {}
+        self.phases: dict[str, Counter[str]] = defaultdict(Counter)
         boto3.setup_default_session()
         assert boto3.DEFAULT_SESSION
         boto3.DEFAULT_SESSION.events.register("before-send", self._count)
 
-    def _count(self, event_name: str, **_: Any) -> None:
-        service, operation = event_name.split(".")[1:3]
-        self.phases.setdefault(self.phase, Counter())[f"{service}:{operation}"] += 1
-
-
-class Session:
-    """One connection and its session, and the jobs that come of it."""
-
-    def __init__(self, ack_every: int) -> None:
-        self._connection_id = f"bench{ack_every}="
-        self._messages = functions.load("stream_message").lambda_handler
-        self._jobs = functions.load("jobs_worker").lambda_handler
-        self._sqs = clients.connect(os.environ["AWS_ENDPOINT_URL"]).sqs
-        event = self._event("stream_connect")
-        query = {"sample_rate": str(_RATE), "ack_every": str(ack_every)}
-        connect = functions.load("stream_connect").lambda_handler
-        _ok(connect({**event, "queryStringParameters": query}, Context()))
-
-    def say(self, message: dict[str, Any]) -> bool:
-        """Whether it was answered."""
-        event = self._event("stream_message")
-        response = _ok(self._messages({**event, "body": json.dumps(message)}, Context()))
-        assert "error" not in json.loads(response.get("body", "{}")), response
-        return "body" in response
-
-    def do_jobs(self) -> None:
-        """Whatever is in the jobs queue, as SQS hands it over."""
-        queue = settings.streaming().jobs_queue_url
-        while messages := self._sqs.receive_message(QueueUrl=queue).get("Messages"):
-            for message in messages:
-                record = {
-                    "messageId": message["MessageId"],
-                    "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
-                    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(now_ms())},
-                    "messageAttributes": {},
-                    "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs",
-                }
-                failures = self._jobs({"Records": [record]}, Context())
-                assert not failures["batchItemFailures"]
-                self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-
-    def _event(self, name: str) -> dict[str, Any]:
-        event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
-        event["requestContext"] |= {
-            "connectionId": self._connection_id,
-            "requestTimeEpoch": now_ms(),
-        }
-        return event
-
-
-def _ok(response: dict[str, Any]) -> dict[str, Any]:
-    assert response["statusCode"] == 200, response
-    return response
+    def _count(self, event_name: str, request: Any, **_: Any) -> None:
+        operation = ":".join(event_name.split(".")[1:3])
+        items = prices.ITEMS.get(operation)
+        self.phases[self.phase][operation] += items(json.loads(request.body)) if items else 1
 
 
 def main() -> None:
     chunk_count, ack_every = map(int, sys.argv[1:])
-    calls, answers = Calls(), 0
+    lines = io.StringIO()
+    fold_every = min(chunks.FOLD_EVERY, chunk_count)  # a shorter session is folded once, too
+    with redirect_stdout(lines), patch.object(chunks, "FOLD_EVERY", fold_every):
+        found = counted(chunk_count, ack_every, lines)
+    print(json.dumps(found))  # noqa: T201
+
+
+def counted(chunk_count: int, ack_every: int, lines: io.StringIO) -> dict[str, Any]:
+    """Of so many chunks after the first, with which the connection is looked up."""
+    calls, answers, written = Calls(), 0, 0
     calls.phase = "session"
-    session = Session(ack_every)
-    data = base64.b64encode(pcm(rate=_RATE, channels=1, seconds=1.0)[:_CHUNK_BYTES]).decode()
-    session.say({"type": "audio", "data": data, "seq": 0})  # the connection is looked up once
+    connection, jobs = Connection(f"bench{ack_every}="), Jobs()
+    connection.connect(ack_every)
+    connection.send_chunk(0)
     for seq in range(1, chunk_count + 1):
-        calls.phase = "chunks"
-        answers += session.say({"type": "audio", "data": data, "seq": seq})
+        calls.phase, start = "message", lines.tell()
+        answers += connection.send_chunk(seq)
+        written += lines.tell() - start
         calls.phase = "folding"
-        session.do_jobs()
+        jobs.do()
     calls.phase = "session"
-    session.say({"type": "control", "action": "close_session", "chunk_count": chunk_count + 1})
-    session.do_jobs()
-    print(json.dumps({"answers": answers, **calls.phases}))  # noqa: T201
+    count = {"chunk_count": chunk_count + 1}
+    connection.send({"type": "control", "action": "close_session", **count})
+    jobs.do()
+    return {"answers": answers, "log_bytes": written, **calls.phases}
 
 
 if __name__ == "__main__":

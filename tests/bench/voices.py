@@ -88,6 +88,13 @@ def talk(sentences: Sequence[str], voice: str) -> Talk:
     return Talk(said, np.concatenate(sound))
 
 
+def beginning(talk: Talk, seconds: float) -> Talk:
+    """And a second of silence. Of a sentence that is cut, all counts as said."""
+    said = [Said(it.text, it.start, min(it.end, seconds)) for it in talk.said if it.start < seconds]
+    silence = np.zeros(round(_GAP_SECONDS * RATE))
+    return Talk(said, np.concatenate([talk.samples[: round(seconds * RATE)], silence]))
+
+
 def again(talk: Talk, times: int) -> Talk:
     return Talk([], np.tile(talk.samples, times))
 

@@ -19,6 +19,7 @@ from audioapi.processing import service as processing
 from audioapi.processing import store as tasks
 from audioapi.streaming import chunks, store
 from audioapi.streaming.models import Session
+from tests.audio import samples_of
 from tests.bench import functions
 from tests.bench.directory import DirectoryS3
 from tests.bench.timing import cost, peak_mb, timed
@@ -43,6 +44,7 @@ def main() -> None:
         "finish": finish,
         "process": process,
         "transcribe": transcribe,
+        "recognise": recognise,
     }
     for line in sys.stdin:
         order = json.loads(line)
@@ -109,6 +111,14 @@ def transcribe(jobs: Any, task_id: str) -> dict[str, Any]:
     parts = range(len(_task(task_id).facts.parts))  # type: ignore[union-attr]  # it is processed
     seconds = timed(lambda: [jobs("transcribe_part")(task_id, part) for part in parts])
     return {"seconds": seconds, **_told(task_id)}
+
+
+def recognise(_: Any, wav: str) -> dict[str, Any]:
+    """PocketSphinx's own pass over the samples of a file."""
+    from tests.bench import listening  # noqa: PLC0415 - the memory of other orders is measured
+
+    pcm = samples_of(Path(wav).read_bytes())
+    return {"seconds": timed(lambda: listening.recognise(pcm))}
 
 
 def _told(task_id: str) -> dict[str, Any]:

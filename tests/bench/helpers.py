@@ -1,4 +1,4 @@
-"""A jobs worker in a process of its own, as `tests.bench.worker` says, and what it is told."""
+"""Processes of their own that do one thing after the other as they are told."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Worker:
-    """A context manager: the process ends with it. Objects are in the folder, if one is named."""
+class Helper:
+    """A context manager: the process ends with it. Orders go to its module, and results come from
+    there, as lines of JSON.
+    """
 
-    def __init__(self, environment: Mapping[str, str], objects: Path | None) -> None:
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.worker", *([objects] if objects else [])],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -46,6 +48,14 @@ class Worker:
         stdin.flush()
         answer = cast("IO[str]", self._process.stdout).readline()
         if not answer:
-            raise RuntimeError(f"The worker ended, with {self._process.wait()}")
+            raise RuntimeError(f"The helper ended, with {self._process.wait()}")
         result: dict[str, Any] = json.loads(answer)
         return result
+
+
+class Worker(Helper):
+    """A jobs worker. Its objects are in the folder, if one is named."""
+
+    def __init__(self, environment: Mapping[str, str], objects: Path | None) -> None:
+        folder = [str(objects)] if objects else []
+        super().__init__("tests.bench.worker", *folder, environment=environment)
