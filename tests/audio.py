@@ -11,7 +11,7 @@ from array import array
 from functools import cache
 from pathlib import Path
 
-import imageio_ffmpeg  # type: ignore[import-untyped]
+from local.services import ffmpeg
 
 
 @cache
@@ -63,11 +63,11 @@ def chunks(data: bytes, size: int) -> list[bytes]:
 def encoded(
     container: str, *options: str, rate: int = 44100, channels: int = 1, seconds: float = 1.0
 ) -> bytes:
-    """`pcm` in a format of FFmpeg's, by imageio-ffmpeg: the layer's build has no encoders."""
+    """`pcm` in a format of FFmpeg's, by the wheel's: the layer's build has no encoders."""
     source = wav_bytes(rate=rate, channels=channels, seconds=seconds)
     with tempfile.TemporaryDirectory() as folder:
         # A file, not a pipe: only then do MP3 and MP4 get what their writers know at the end.
         made = Path(folder) / "made"
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", "pipe:0", *options]
+        command = [str(ffmpeg.wheel()), "-v", "error", "-i", "pipe:0", *options]
         subprocess.run([*command, "-f", container, str(made)], input=source, check=True)
         return made.read_bytes()

@@ -29,6 +29,7 @@ from local.command_line.console import (
 from local.processes.waiting import unless
 from local.services.aws import AwsError
 from local.services.clients import forget_aws
+from local.services.ffmpeg import FfmpegError
 from local.services.postgres import PostgresError
 from local.stack.stack import LocalStack, Options, PortTakenError, SeedError
 from local.stack.state import StateTakenError
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         another = f"PORT={error.port + 1}"
         screen.problem(f"{error}; choose another with {another}, or --port {error.port + 1}")
         return USAGE
-    except (StateTakenError, TemplateError) as error:
+    except (FfmpegError, StateTakenError, TemplateError) as error:
         screen.problem(str(error))
         return USAGE
     except (AwsError, PostgresError, SeedError, tail.LogsError) as error:
@@ -224,7 +225,9 @@ async def prove(file: Path, address: Address, folder: Path, screen: Screen) -> i
         with screen.busy("Waiting for its memories and its transcript"):
             played = await sample.remembered(recording, address)
         await sample.fetch(played.presigned_url, window)
-        heard = await asyncio.to_thread(sample.check_window, result, window, played.duration)
+        heard = await asyncio.to_thread(
+            sample.check_window, result, window, played.duration, windows=played.windows
+        )
     except (AudioClientError, OSError, sample.CheckError) as error:
         screen.problem(f"Failed: {error}")
         return FAILED

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import shutil
 import wave
 from contextlib import ExitStack
@@ -49,11 +50,12 @@ class Recording:
 @dataclass(frozen=True)
 class Memory:
     """The first window of a recording, as the memories API plays it back. `duration` is in seconds,
-    `transcript` what was said in the whole recording.
+    `windows` how many there are, `transcript` what was said in the whole recording.
     """
 
     memory_id: str
     duration: float
+    windows: int
     presigned_url: str
     transcript: str
 
@@ -110,6 +112,7 @@ async def remembered(recording: Recording, address: Address) -> Memory:
     return Memory(
         recording.session_id,
         audio["duration_seconds"],
+        task["result"]["windows"],
         audio["presigned_url"],
         task["result"]["text"] or "",
     )
@@ -157,9 +160,9 @@ def check(sent: Path, got: Path, duration: float) -> Checked:
     return Checked(frames, compared=True)
 
 
-def check_window(recording: Path, window: Path, duration: float) -> Checked:
-    """Compares a memory's WAV with what the API says, and with the recording's first samples where
-    these are 16 kHz mono too.
+def check_window(recording: Path, window: Path, duration: float, *, windows: int) -> Checked:
+    """Compares a memory's WAV with what the API says, and with the recording: it has to be as long
+    as the first of so many windows is, and where that is 16 kHz mono too, its first samples.
     """
     with ExitStack() as files:
         played = files.enter_context(wave.open(str(window), "rb"))
@@ -168,7 +171,14 @@ def check_window(recording: Path, window: Path, duration: float) -> Checked:
         if abs(lasts - duration) > TOLERANCE:
             raise CheckError(f"the memory lasts {lasts:.3f} s; the API says {duration:.3f} s")
         source = _plain(files, recording)
-        if source is None or _form(source) != _form(played):
+        if source is None:
+            return Checked(frames, compared=False)
+        whole = source.getnframes() / source.getframerate()
+        if not frames or math.ceil((whole - TOLERANCE) / lasts) != windows:
+            raise CheckError(
+                f"of {windows} memories the first lasts {lasts:.3f} s, the recording {whole:.3f} s"
+            )
+        if _form(source) != _form(played):
             return Checked(frames, compared=False)
         if source.readframes(frames) != played.readframes(frames):
             raise CheckError("the memory sounds other than the recording")

@@ -107,6 +107,7 @@ class LocalStack:
 
     async def _start(self, up: AsyncExitStack) -> None:
         up.enter_context(self._state.taken())
+        tools = await asyncio.to_thread(ffmpeg.link, self._state.folder / "bin")
         door = await up.enter_async_context(AsyncExitStack())
         translation = self._translation()
         gateway, urls = await self._open(door, translation)
@@ -118,7 +119,9 @@ class LocalStack:
         clients.secrets.create_secret(Name=DATABASE_SECRET, SecretString=postgres.url)
         await asyncio.to_thread(seed, stack, environment(aws.url))
         aws.hold({name: function.policy for name, function in stack.functions.items()})
-        await self._start_functions(up, stack, supervisor, aws.url)
+        search = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])
+        given = environment(aws.url) | {"PATH": search}
+        await self._start_functions(up, stack, supervisor, given)
         # Before the functions end, connections do, whose $disconnect is theirs.
         up.push_async_callback(door.aclose)
         await up.enter_async_context(in_background(*self._event_sources(stack, clients)))
@@ -176,13 +179,11 @@ class LocalStack:
         return Translation(TEMPLATE, given | dict(self._options.parameters))
 
     async def _start_functions(
-        self, up: AsyncExitStack, stack: Stack, supervisor: Supervisor, aws_url: str
+        self, up: AsyncExitStack, stack: Stack, supervisor: Supervisor, given: Mapping[str, str]
     ) -> None:
-        tools = ffmpeg.link(self._state.folder / "bin")
-        search = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])
         functions = Functions(
             stack.functions,
-            environment=environment(aws_url) | {"PATH": search},
+            environment=given,
             logs=up.enter_context(Logs(self._state.folder, self._options.console)),
             region=REGION,
             watch=self._options.watch,

@@ -85,12 +85,12 @@ def _ffmpeg(*arguments: str | Path) -> None:
 
 def _assemble(folder: Path, audio: list[bytes]) -> None:
     """The worker's way from chunks to the parts of a WAV, each written to its place in a file."""
-    samples = assemble.assemble(
-        audio, declared="wav", sample_rate=_RATE, channels=1, report=assemble.Report()
-    )
+    report = assemble.Report()
+    samples = assemble.assemble(audio, declared="wav", sample_rate=_RATE, channels=1, report=report)
+    parts = wav.parts(samples, sample_rate=_RATE, channels=1, decoded=lambda: report.samples)
     header = wav.header(sample_rate=_RATE, channels=1, data_bytes=0)
     with (folder / "ours.wav").open("wb") as file:
-        for number, data in wav.parts(samples, sample_rate=_RATE, channels=1):
+        for number, data in parts:
             file.seek(0 if number == 1 else len(header) + (number - 1) * wav.PART_BYTES)
             file.write(data)
 

@@ -5,8 +5,8 @@ no binary can drift from them. Making all of it takes two seconds; the encoder i
 other requirements. `python -m tests.corpus FOLDER` writes the corpus down, with a manifest.
 """
 
-from tests.corpus.case import Case
+from tests.corpus.case import Case, Sound
 from tests.corpus.hostile import HOSTILE
 from tests.corpus.recordings import RECORDINGS
 
-__all__ = ["HOSTILE", "RECORDINGS", "Case"]
+__all__ = ["HOSTILE", "RECORDINGS", "Case", "Sound"]

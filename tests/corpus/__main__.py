@@ -47,6 +47,7 @@ def _entry(case: Case, secret: str) -> dict[str, Any]:
         "within": case.within,
         "refused": case.refused or None,
         "warnings": case.warnings,
+        "lost_seconds": case.lost_seconds,
     }
 
 

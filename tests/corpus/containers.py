@@ -57,6 +57,15 @@ def _behind_size(element: bytes) -> bytes:
     return element[9 - element[0].bit_length() :]
 
 
+CODEC_DELAY = bytes.fromhex("56aa83")
+
+
+def with_delay(webm: bytes, nanoseconds: int) -> bytes:
+    """A WebM whose track says another delay of its encoder than it has."""
+    at = webm.index(CODEC_DELAY) + len(CODEC_DELAY)
+    return webm[:at] + nanoseconds.to_bytes(3, "big") + webm[at + 3 :]
+
+
 # ---- MP4 -----------------------------------------------------------------------------------------
 
 

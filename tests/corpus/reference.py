@@ -26,6 +26,8 @@ def _decoded(file: bytes, case: Case) -> bytes:
         whole = Path(folder) / "whole"
         whole.write_bytes(file)
         executable = os.environ.get("FFMPEG_PATH") or str(ffmpeg.find())
-        command = [executable, "-v", "error", "-i", str(whole), "-map", "0:a:0"]
+        # FFmpeg 7 takes the padding behind the end of an MP4's edit list for sound.
+        until = ["-t", "1"] if file[4:8] == b"ftyp" and b"mvex" not in file else []
+        command = [executable, "-v", "error", *until, "-i", str(whole), "-map", "0:a:0"]
         output = ["-f", "s16le", "-ar", str(case.sample_rate), "-ac", str(case.channels), "pipe:1"]
         return subprocess.run([*command, *output], capture_output=True, check=True).stdout

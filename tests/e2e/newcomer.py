@@ -81,9 +81,7 @@ def arrived(folder: Path) -> Iterator[Newcomer]:
 
 def environment(folder: Path) -> dict[str, str]:
     """A newcomer's shell after `source .venv/bin/activate`."""
-    given = {
-        name: os.environ[name] for name in ("HOME", "PATH", "FFMPEG_PATH") if name in os.environ
-    }
+    given = {name: os.environ[name] for name in ("HOME", "PATH", "FFMPEG") if name in os.environ}
     return given | {
         "PATH": f"{sys.prefix}/bin:{given['PATH']}",
         "MAKEFLAGS": f"VENV={sys.prefix}",

@@ -46,7 +46,7 @@ _KINDS = {
     # The gateway's own, with no word about which message it was: that one's answer doesn't come.
     "Internal server error": Kind.TROUBLE,
 }
-_ABOUT_FILE = ("file_path", "duration_seconds", "missing_chunks", "download_url")
+_ABOUT_FILE = "file_path", "duration_seconds", "lost_seconds", "missing_chunks", "download_url"
 
 
 def cut(data: bytes) -> Iterator[bytes]:

@@ -110,6 +110,7 @@ async def _streamed(
                 "session_id": streamer.session_id,
                 "status": frame.get("status"),
                 "duration_seconds": frame.get("duration_seconds"),
+                "lost_seconds": frame.get("lost_seconds"),
                 "file_path": frame.get("file_path"),
                 "missing_chunks": frame.get("missing_chunks", []),
                 "download_url": frame.get("download_url"),

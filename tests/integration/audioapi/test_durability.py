@@ -214,7 +214,9 @@ def test_missing_chunks_are_listed_and_the_rest_is_kept(stack: Stack, session_id
         say(audio(AUDIO, seq))
     say({**CLOSE, "chunk_count": 7}, at=now_ms() - 11_000)
     run_jobs()
-    assert kept(session_id).missing_chunks == [1, 3, 4, 6]
+    session = kept(session_id)
+    assert session.missing_chunks == [1, 3, 4, 6]
+    assert session.lost_seconds == pytest.approx(session.duration_seconds * 4 / 3)
     assert samples(stack, session_id) == AUDIO * 3
 
 

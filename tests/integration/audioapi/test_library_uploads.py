@@ -12,6 +12,7 @@ import pytest
 from audioapi import settings
 from audioapi.uploads.models import PART_SIZE
 from tests import audio
+from tests.integration import ffmpegs
 from tests.integration.audioapi.library_calls import allow, call, organization, stored
 from tests.integration.audioapi.library_upload_calls import (
     begin,
@@ -23,6 +24,8 @@ from tests.integration.audioapi.library_upload_calls import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.template.model import Stack
 
 M4A = audio.encoded("ipod", "-c:a", "aac", channels=2)
@@ -195,6 +198,18 @@ def test_what_is_no_audio_is_marked_with_its_reason(acme: UUID) -> None:
     assert (refused.status, refused.body["detail"]) == (409, failed["processingError"])
     do_jobs()
     assert metadata(audio_id) == failed
+
+
+def test_sound_that_is_lost_fails_with_both_figures(
+    acme: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(ffmpegs.breaking_off(tmp_path, samples=320)))
+    audio_id = completed(arrived())["id"]
+    do_jobs()
+    failed = metadata(audio_id)
+    assert failed["processingStatus"] == "failed"
+    assert failed["processingError"] == "1.000 s were decoded, but what came out has 0.040 s"
+    assert stored(acme, UUID(audio_id)) == ["original"]
 
 
 def test_a_deleted_audio_does_not_come_back(acme: UUID) -> None:

@@ -14,11 +14,14 @@ from botocore.stub import Stubber
 
 from audioapi import database, identity, objects, settings
 from audioapi.identity import Principal
+from audioapi.media.errors import CommandError
+from audioapi.memories import windows
 from audioapi.memories.models import WorldMMSegment
 from audioapi.processing import source, store
 from audioapi.speech import amazon, parts
 from audioapi.streaming import assembly
 from tests import audio
+from tests.integration import ffmpegs
 from tests.integration.audioapi import sessions
 from tests.integration.audioapi.processing_calls import (
     ask_for_task,
@@ -36,6 +39,7 @@ from tests.integration.audioapi.sessions import received, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local.template.model import Stack
 
@@ -100,6 +104,41 @@ def test_a_recording_that_is_missing_fails_with_that_reason() -> None:
 def test_an_empty_recording_fails_with_that_reason() -> None:
     put_recording(b"")
     assert failed(started(file_id="67890")) == "The recording '67890.m4a' is empty"
+
+
+def test_a_recording_of_which_sound_is_lost_fails_with_both_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(ffmpegs.breaking_off(tmp_path, samples=640)))
+    put_recording(RECORDING)
+    reason = failed(started(file_id="67890"))
+    assert reason == "1.000 s were decoded, but what came out has 0.040 s"
+
+
+def test_so_does_one_that_is_not_all_in_its_memories(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(*arguments: Any) -> Iterator[bytes]:
+        yield from cut(*arguments)
+        arguments[-1].samples -= 4000
+
+    cut = windows.cut
+    monkeypatch.setattr(windows, "cut", forgetful)
+    put_recording(RECORDING)
+    reason = failed(started(file_id="67890"))
+    assert reason == "1.000 s were decoded, but its memories hold 0.750 s"
+
+
+def test_an_ffmpeg_that_lacks_an_option_is_our_failure_and_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(ffmpegs.of_debian_12(tmp_path)))
+    put_recording(RECORDING)
+    task_id = started(file_id="67890")
+    [job] = received("JobsQueue")
+    with pytest.raises(CommandError, match="Error setting option framelog to value quiet"):
+        do(job)
+    give_up(job)
+    reason = failed(task_id)
+    assert reason == "The recording could not be processed (last failure: CommandError)"
 
 
 def test_a_recording_over_the_limit_fails_before_it_is_read(

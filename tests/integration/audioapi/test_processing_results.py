@@ -223,4 +223,16 @@ def test_what_damage_took_is_told_and_the_rest_is_kept() -> None:
     broken = flac[: len(flac) // 2] + bytes(2000) + flac[len(flac) // 2 + 2000 :]
     result = processed(broken)["result"]
     assert result["warnings"]
-    assert 0 < result["duration_seconds"] <= 4.0
+    assert 0 < result["duration_seconds"] < 4.0
+    assert result["lost_seconds"] == pytest.approx(4.0 - result["duration_seconds"])
+
+
+def test_of_a_whole_recording_nothing_is_lost() -> None:
+    assert processed(audio.encoded("ipod", seconds=2.0))["result"]["lost_seconds"] == 0
+
+
+def test_where_nothing_tells_how_much_is_lost_it_is_not_told_either() -> None:
+    webm = audio.encoded("webm", "-c:a", "libopus", "-live", "1", seconds=2.0)
+    result = processed(webm[: len(webm) // 2])["result"]
+    assert result["warnings"]
+    assert result["lost_seconds"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from array import array
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,7 @@ def test_however_a_file_is_cut_the_same_comes_out(size: int) -> None:
         ("flac-breaks-off", "it promises 1.00 s, 0."),
         ("ogg-breaks-off", "An Ogg file ends early"),
         ("ogg-without-a-page", "lacks 1 of its pages"),
+        ("ogg-with-a-broken-page", "CRC mismatch"),
     ],
 )
 def test_a_file_that_is_not_whole_is_no_prompt(name: str, reason: str) -> None:
@@ -137,6 +139,13 @@ def test_a_file_that_is_not_whole_is_no_prompt(name: str, reason: str) -> None:
         with pytest.raises(DamagedError) as raised:
             list(listen(case.parts(), limits=LIMITS))  # type: ignore[arg-type]
         assert reason in str(raised.value)
+
+
+def test_a_tag_behind_the_last_frame_is_no_damage() -> None:
+    tag = b"APETAGEX" + bytes(24) + random.Random(1).randbytes(100_000)
+    bare = audio.encoded("mp3", "-write_xing", "0", "-id3v2_version", "0")
+    tagged = b"".join(telephony([bare + tag], limits=LIMITS))
+    assert tagged == b"".join(telephony([bare], limits=LIMITS))
 
 
 def test_what_is_no_audio_is_refused() -> None:

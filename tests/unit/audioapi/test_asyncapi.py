@@ -20,7 +20,12 @@ DOCUMENT = json.loads(Path("docs/asyncapi.json").read_text())
 MESSAGES: dict[str, dict[str, Any]] = DOCUMENT["components"]["messages"]
 OPEN = session(total_chunks=3)
 DONE = session(
-    status=Status.COMPLETED, total_chunks=3, file_path="a.wav", duration_seconds=1.5, closing_at=1
+    status=Status.COMPLETED,
+    total_chunks=3,
+    file_path="a.wav",
+    duration_seconds=1.5,
+    lost_seconds=0.25,
+    closing_at=1,
 )
 SAID: dict[str, list[Frame]] = {
     "created": [frames.created(OPEN)],

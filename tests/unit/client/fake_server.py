@@ -223,8 +223,8 @@ def _file(session: Stored) -> Frame:
     name = f"audio_sessions/{session.id}.wav"
     url = f"http://127.0.0.1/bucket/{name}?signature=1"
     missing = sorted(set(range(max(session.chunks))) - set(session.chunks))
-    about = {"file_path": name, "duration_seconds": 1.5, "missing_chunks": missing}
-    return {**about, "download_url": url}
+    about = {"file_path": name, "duration_seconds": 1.5, "lost_seconds": 0.0}
+    return {**about, "missing_chunks": missing, "download_url": url}
 
 
 def _session_id(request: Request | None) -> str | None:

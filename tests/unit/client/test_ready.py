@@ -64,6 +64,7 @@ async def test_without_the_connection_the_file_is_asked_for(server: FakeServer) 
         "session_id": server.session.id,
         "file_path": f"audio_sessions/{server.session.id}.wav",
         "duration_seconds": 1.5,
+        "lost_seconds": 0.0,
         "missing_chunks": [],
         "download_url": ready["download_url"],
     }

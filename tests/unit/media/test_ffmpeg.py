@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 import pytest
 
+from audioapi.media.damage import Damage
 from audioapi.media.errors import (
+    CommandError,
     DamagedError,
+    LostSoundError,
     NotAudioError,
     TooLargeError,
     TooLongError,
@@ -24,16 +28,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    Fake = Callable[[str], None]
+    class Fake(Protocol):
+        """Installs a script as FFmpeg, which first says how many samples it `decoded`."""
+
+        def __call__(self, script: str, *, decoded: int = 2) -> None: ...
+
 
 PCM = Pcm("s16le", 8000, 1)
+FORMAT = "[graph_0_in_0:0 @ 0x7f] [verbose] tb:1/8000 samplefmt:s16 samplerate:8000 chlayout:mono"
+DECODED = (
+    "[in#0/s16le @ 0x15] [verbose]   Input stream #0:0 (audio): 9 packets read (999 bytes); "
+    "9 frames decoded; 0 decode errors ({} samples); "
+)
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    def install(script: str) -> None:
+    def install(script: str, *, decoded: int = 2) -> None:
         executable = tmp_path / "fake-ffmpeg"
-        executable.write_text(f"#!/bin/sh\n{script}\n")
+        account = f"echo '{FORMAT}\n{DECODED.format(decoded)}' >&2" if decoded else ""
+        executable.write_text(f"#!/bin/sh\n{account}\n{script}\n")
         executable.chmod(0o755)
         monkeypatch.setenv("FFMPEG_PATH", str(executable))
 
@@ -55,7 +69,7 @@ def decoded(data: Iterable[bytes] = (), kind: Pcm | Container = PCM, **limits: f
 
 
 def test_what_goes_in_and_out_is_not_held_in_memory_nor_in_the_way(fake: Fake) -> None:
-    fake("exec cat")
+    fake("exec cat", decoded=5_000_000)
     data = [bytes([number]) * 100_000 for number in range(100)]
     assert decoded(data) == b"".join(data)
 
@@ -84,7 +98,7 @@ def test_a_file_that_needs_seeking_is_handed_over_as_one_that_nobody_else_can_op
 
 
 def test_such_a_file_may_not_fill_the_disk(fake: Fake) -> None:
-    fake("exec cat")
+    fake("exec cat", decoded=50)
     assert decoded([bytes(50), bytes(50)], Container.MP4, disk_bytes=100) == bytes(100)
     with pytest.raises(TooLargeError, match=r"MP4 .* a file of its kind may have 100 bytes"):
         decoded([bytes(50), bytes(51)], Container.MP4, disk_bytes=100)
@@ -150,7 +164,7 @@ def test_a_complaint_is_what_a_person_understands(fake: Fake) -> None:
     assert next(samples) == b"0001"
     with pytest.raises(StopIteration) as end:
         next(samples)
-    assert end.value.value == "Header missing"
+    assert end.value.value == Damage("Header missing", None)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +187,52 @@ def test_its_end_says_what_the_bytes_are_worth(
         decoded()
 
 
-def test_what_came_before_the_damage_is_counted(fake: Fake) -> None:
+def test_what_came_before_the_damage_is_handed_out(fake: Fake) -> None:
     fake("echo 1234567; exit 69")
-    with pytest.raises(DamagedError) as damage:
+    samples = decode(Segment(PCM, iter(())), sample_rate=8000, channels=1)
+    assert next(samples) == b"1234567\n"
+    with pytest.raises(DamagedError):
+        next(samples)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("640", r"^1\.000 s were decoded, but what came out has 0\.040 s$"),
+        ("16100", r"^1\.000 s were decoded, but what came out has 1\.006 s$"),
+    ],
+)
+@pytest.mark.parametrize("end", ["exit 0", 'echo "[error] Header missing" >&2; exit 69'])
+def test_another_length_than_was_decoded_is_no_damage(
+    fake: Fake, made: str, told: str, end: str
+) -> None:
+    fake(f"head -c {made} /dev/zero; {end}", decoded=8000)
+    with pytest.raises(LostSoundError, match=told):
         decoded()
-    assert damage.value.samples == 4
+
+
+def test_nor_is_a_length_that_nothing_vouches_for(fake: Fake) -> None:
+    fake("echo 1234567", decoded=0)
+    with pytest.raises(CommandError, match="FFmpeg doesn't say how much it decoded"):
+        decoded()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[error] Unrecognized option 'nonsense'.",
+        "[AVFilterGraph @ 0x5593927d3100] [error] No such filter: 'nonsense'",
+        "[error] Error applying option 'framelog' to filter 'ebur128': Invalid argument",
+        "[ebur128 @ 0x5593927d3b00] [error] Error setting option framelog to value nonsense.",
+        "[af#0:0 @ 0x1a4f5140] [error] Error reinitializing filters!",
+    ],
+)
+@pytest.mark.parametrize("samples", ["", "echo 1234567; "])
+def test_what_it_was_asked_to_do_in_vain_is_no_damage(fake: Fake, said: str, samples: str) -> None:
+    fake(f'{samples}echo "{said}" >&2; exit 234')
+    reason = re.escape(said.rpartition("[error] ")[2])
+    with pytest.raises(CommandError, match=f"asked to: {reason}$"):
+        decoded()
 
 
 def test_one_that_stops_reading_is_told(fake: Fake) -> None:
@@ -187,7 +242,7 @@ def test_one_that_stops_reading_is_told(fake: Fake) -> None:
     assert next(samples) == bytes(4)
     with pytest.raises(StopIteration) as end:
         next(samples)
-    assert end.value.value == "FFmpeg took something in it for the end"
+    assert end.value.value == Damage("FFmpeg took something in it for the end", None)
 
 
 def test_messages_without_end_are_not_kept(fake: Fake) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioapi.media import ogg
+from audioapi.media.damage import Promise
 from tests import audio
 
 FIRST, LAST = 0x02, 0x04
@@ -25,7 +26,8 @@ PAGES = [page(0, FIRST), *(page(number) for number in range(1, 9)), page(9, LAST
 
 def warnings(data: bytes, size: int = 20) -> list[str]:
     told: list[str] = []
-    assert b"".join(ogg.checked(audio.chunks(data, size), told.append)) == data
+    pages = ogg.checked(audio.chunks(data, size), Promise(), lambda text, *_: told.append(text))
+    assert b"".join(pages) == data
     return told
 
 
@@ -68,3 +70,45 @@ def test_pages_are_found_again_behind_a_hole() -> None:
     short = PAGES[3][:-4]
     whole = b"".join([*PAGES[:3], short, *PAGES[4:]])
     assert warnings(whole) == ["An Ogg file lacks 1 of its pages"]
+
+
+def data_page(number: int, granule: int, flags: int = 0) -> bytes:
+    return page(number, flags)[:6] + struct.pack("<q", granule) + page(number, flags)[14:]
+
+
+OPUS = b"OpusHead\1\1" + struct.pack("<H", 312) + bytes(7)
+VORBIS = b"\x01vorbis" + bytes(5) + struct.pack("<I", 24_000) + bytes(14)
+FLAC = b"\x7fFLAC\1\0\0\1fLaC" + bytes(14) + (24_000 << 4).to_bytes(3, "big") + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("header", "granules", "seconds"),
+    [
+        (OPUS, [48_000, 96_000, 144_312], 3.0),
+        (VORBIS, [24_000, 48_000, 72_000], 3.0),
+        (FLAC, [24_000, 48_000, 72_000], 3.0),
+        (OPUS, [-1, 96_000, 144_312], 3.0),
+        (VORBIS, [240_000_000, 240_024_000, 240_048_000], 2.0),  # joined late
+        (b"theora", [1, 2, 3], None),
+    ],
+)
+def test_a_file_that_lacks_pages_tells_how_long_it_was(
+    header: bytes, granules: list[int], seconds: float | None
+) -> None:
+    ends = 0, 0, LAST
+    pages = [
+        data_page(n, at, flags) for n, (at, flags) in enumerate(zip(granules, ends, strict=True), 1)
+    ]
+    file = [page(0, FIRST, content=header), *pages]
+    promise = Promise()
+    assert [*ogg.checked(file, promise, no_warning)] == file
+    assert promise == Promise(seconds, binding=False)
+    del file[2]
+    told: list[float | None] = []
+    assert [*ogg.checked(file, promise, lambda _, lost=0.0: told.append(lost))] == file
+    assert promise == Promise(seconds, binding=True)
+    assert told == [0.0 if seconds else None]
+
+
+def no_warning(text: str, *_: object) -> None:
+    raise AssertionError(text)

@@ -34,7 +34,9 @@ class Stream:
         self.warnings: list[str] = []
         self.segments = [
             (segment.kind, b"".join(segment.data))
-            for segment in split(chunks, declared=declared, warn=self.warnings.append)
+            for segment in split(
+                chunks, declared=declared, warn=lambda text, *_: self.warnings.append(text)
+            )
         ]
 
 
@@ -203,7 +205,7 @@ def test_files_whose_edges_have_to_be_cut_off_have_none() -> None:
 
 def promised(file: bytes) -> float | None:
     [segment] = split([file], declared=SESSION, warn=print)
-    return segment.promised
+    return segment.promise.seconds
 
 
 def test_an_mp3_says_how_long_it_is_in_its_xing_tag() -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audioapi.media import wav
+from audioapi.media.errors import LostSoundError
 from tests import audio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GIGABYTE = 1024**3
 
@@ -42,6 +47,7 @@ def test_parse_reads_what_header_writes(rate: int, channels: int, frames: int) -
         encoding=wav.PCM,
         sample_rate=rate,
         channels=channels,
+        byte_rate=2 * channels * rate,
         frame_bytes=2 * channels,
         data_offset=len(header),
         data_bytes=data_bytes,
@@ -98,12 +104,26 @@ def test_parse_takes_a_short_format_for_none() -> None:
     assert wav.parse(riff((b"fmt ", PLAIN[:10]), (b"data", bytes(8)))) is None
 
 
+def parts_of(blocks: list[bytes], decoded: int, **size: int) -> Iterator[tuple[int, bytes]]:
+    return wav.parts(blocks, sample_rate=8000, channels=1, decoded=lambda: decoded, **size)
+
+
+@pytest.mark.parametrize("decoded", [799, 801, 56_800])
+def test_there_is_no_file_of_more_or_less_than_was_decoded(decoded: int) -> None:
+    parts = parts_of([bytes(1600)], decoded, part_bytes=1000)
+    assert next(parts)[0] == 2
+    told = rf"^{decoded / 8000:.3f} s were decoded, but the file holds 0\.100 s$"
+    with pytest.raises(LostSoundError, match=told):
+        next(parts)
+
+
 @given(
     blocks=st.lists(st.integers(1, 50).map(lambda frames: bytes(2 * frames)), max_size=30),
     part_bytes=st.integers(10, 300),
 )
 def test_parts_put_together_are_one_wav(blocks: list[bytes], part_bytes: int) -> None:
-    parts = list(wav.parts(blocks, sample_rate=8000, channels=1, part_bytes=part_bytes))
+    samples = len(b"".join(blocks)) // 2
+    parts = list(parts_of(blocks, samples, part_bytes=part_bytes))
     in_order = [part for _, part in sorted(parts)]
     assert [number for number, _ in sorted(parts)] == list(range(1, len(parts) + 1))
     assert parts[-1][0] == 1
@@ -113,6 +133,6 @@ def test_parts_put_together_are_one_wav(blocks: list[bytes], part_bytes: int) ->
 
 def test_a_short_file_is_a_single_part() -> None:
     samples = audio.pcm(rate=8000, channels=1, seconds=0.1)
-    [(number, file)] = wav.parts([samples], sample_rate=8000, channels=1)
+    [(number, file)] = parts_of([samples], 800)
     assert number == 1
     assert audio.samples_of(file) == samples

@@ -31,7 +31,7 @@ class File:
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self.warnings: list[str] = []
-        segment = whole(blocks, warn=self.warnings.append)
+        segment = whole(blocks, warn=lambda text, *_: self.warnings.append(text))
         self.kind, self.data = segment.kind, b"".join(segment.data)
 
 

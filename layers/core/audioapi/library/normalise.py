@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from audioapi import settings, worker
 from audioapi.media import telephony, wav
+from audioapi.media.errors import LostSoundError
 from audioapi.media.ffmpeg import Limits
 from audioapi.media.telephony import TELEPHONY
 from audioapi.media.waveform import Peaks
@@ -49,7 +50,7 @@ def normalise(
 ) -> Normalised:
     """Writes the WAV to `made`, an empty file, in flat memory. `blocks` gives the original's bytes,
     once more each time. Raises MediaError, also for what only breaks off: a prompt that ends in the
-    middle of a word is none.
+    middle of a word is none; and LostSoundError.
     """
     gain_db = _gain_db(blocks, limits)
     peaks = Peaks(sample_rate=TELEPHONY.sample_rate)
@@ -61,10 +62,18 @@ def normalise(
         gain_db=gain_db,
         loglevel=settings.library().ffmpeg_loglevel,
     )
+    samples = 0
     for block in sound:
         made.write(block)
         peaks.add(block)
+        samples += len(block) // TELEPHONY.frame_bytes
     data_bytes = made.tell() - len(empty)
+    LostSoundError.check(
+        "the file holds",
+        data_bytes // TELEPHONY.frame_bytes,
+        decoded=samples,
+        sample_rate=TELEPHONY.sample_rate,
+    )
     made.seek(0)
     made.write(_header(data_bytes))
     made.seek(0)

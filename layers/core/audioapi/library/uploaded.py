@@ -15,7 +15,7 @@ from audioapi import database, objects, queues, settings
 from audioapi.library import intake, normalise, service, store
 from audioapi.library.models import AudioResponse, LibraryAudio, NewAudio, ProcessingStatus
 from audioapi.library.uploads import PURPOSE, LibraryUpload, audio_id_of, find
-from audioapi.media.errors import MediaError
+from audioapi.media.errors import LostSoundError, MediaError
 from audioapi.observe import logger
 from audioapi.problems import AudioNotFoundError
 from audioapi.uploads import service as uploads
@@ -132,6 +132,9 @@ def _made(audio: LibraryAudio) -> dict[str, Any]:
             )
         except MediaError as error:
             logger.info("upload is no audio", audio_id=str(audio.id), reason=str(error))
+            return _failure(str(error))
+        except LostSoundError as error:
+            logger.error("sound was lost", audio_id=str(audio.id), reason=str(error))
             return _failure(str(error))
         intake.store_made(audio, made, facts)
     return intake.made_of(facts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from audioapi.media.damage import DamageReport
 from audioapi.media.errors import DamagedError, MediaError, NotAudioError
 from audioapi.media.ffmpeg import Limits, decode
 from audioapi.media.segments import Pcm, Segment, split
@@ -17,23 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "MediaError", "NotAudioError", "Report", "assemble"]
 
-_MOST_WARNINGS = 20
 _DECLARED = {"mp3": Container.MP3, "flac": Container.FLAC, "aac": Container.ADTS}
 
 
 @dataclass
-class Report:
+class Report(DamageReport):
     """What became of a session, complete when the last sample is out: `samples` per channel,
     `segments` as files or runs of raw samples, `warnings` for whoever sent the audio.
     """
 
     samples: int = 0
     segments: int = 0
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, text: str) -> None:
-        if len(self.warnings) < _MOST_WARNINGS:
-            self.warnings.append(text)
 
 
 def assemble(  # noqa: PLR0913 - by keyword, and each is a parameter of the session
@@ -71,18 +66,20 @@ def _decoded(
     for segment in _joined(_counted(segments, report)):
         start = report.samples / session.sample_rate
         try:
-            complaint = yield from decode(
+            damage = yield from decode(
                 segment,
                 sample_rate=session.sample_rate,
                 channels=session.channels,
                 limits=limits,
                 loglevel=loglevel,
             )
-        except (NotAudioError, DamagedError) as error:
-            complaint = str(error)
-        end = report.samples / session.sample_rate
-        if reasons := [*filter(None, (complaint, segment.shortfall(end - start)))]:
-            report.warn(f"{_place(segment, start, end)}: {'; '.join(reasons)}")
+        except NotAudioError as error:
+            damage = segment.judged(error.damage, 0.0)
+        except DamagedError as error:
+            damage = error.damage
+        if damage:
+            end = report.samples / session.sample_rate
+            report.warn(f"{_place(segment, start, end)}: {damage.reason}", damage.lost_seconds)
 
 
 def _place(segment: Segment, start: float, end: float) -> str:

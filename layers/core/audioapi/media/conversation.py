@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audioapi.media import wav
+from audioapi.media.damage import DamageReport
 from audioapi.media.errors import DamagedError
-from audioapi.media.ffmpeg import Limits, opened
+from audioapi.media.ffmpeg import Limits, judged, opened
 from audioapi.media.segments import whole, whole_frames
 from audioapi.media.ticking import ticking
 
@@ -27,7 +28,6 @@ SAMPLE_RATE = 16_000
 """Hz of the sound that comes out."""
 
 _MOST_CHANNELS = 2
-_MOST_WARNINGS = 20
 
 # A decoder of frames for each core would keep as many back; and what FFmpeg reads before it begins
 # has to be little, or the first words of a live recording would wait for more.
@@ -40,7 +40,7 @@ _OUTPUTS = (
 
 
 @dataclass
-class Sound:
+class Sound(DamageReport):
     """`blocks` of 16-bit signed little-endian samples at 16 kHz, in whole frames of one or two
     `channels`. `samples` per channel are out; `warnings`, for whoever sent it, say what is damaged
     or missing, and are complete when the last block is out.
@@ -49,15 +49,10 @@ class Sound:
     channels: int = 0
     blocks: Iterator[bytes] = field(default_factory=lambda: iter(()))
     samples: int = 0
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
         return self.samples / SAMPLE_RATE
-
-    def warn(self, text: str) -> None:
-        if len(self.warnings) < _MOST_WARNINGS:
-            self.warnings.append(text)
 
 
 @contextlib.contextmanager
@@ -100,11 +95,11 @@ def _judged(
 ) -> Iterator[bytes]:
     yield from samples
     try:
-        complaint = ffmpeg.verdict(samples=made.samples)
+        damage = judged(segment, ffmpeg, made.samples, SAMPLE_RATE)
     except DamagedError as error:
-        complaint = str(error)
-    if reasons := [*filter(None, (complaint, segment.shortfall(made.seconds)))]:
-        made.warn(f"{segment.name}: {'; '.join(reasons)}")
+        damage = error.damage
+    if damage:
+        made.warn(f"{segment.name}: {damage.reason}", damage.lost_seconds)
 
 
 def _samples(output: Iterator[bytes], made: Sound, limits: Limits) -> Iterator[bytes]:
@@ -118,7 +113,7 @@ def _samples(output: Iterator[bytes], made: Sound, limits: Limits) -> Iterator[b
         return
     made.channels = header.channels if header.channels <= _MOST_CHANNELS else 1
     behind = itertools.chain([head[header.data_offset :]], output)
-    for block in whole_frames(behind, header.frame_bytes, made.warn):
+    for block in whole_frames(behind, header.frame_bytes, SAMPLE_RATE, made.warn):
         made.samples += len(block) // header.frame_bytes
         limits.check(made.samples, SAMPLE_RATE)
         yield block if made.channels == header.channels else _mixed(block, header.channels)

@@ -8,15 +8,18 @@ limits what it may use and write; and what comes out is counted, not believed.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from audioapi.media.errors import TooLargeError
-from audioapi.media.messages import Messages
+from audioapi.media import mp4
+from audioapi.media.errors import DamagedError, TooLargeError
+from audioapi.media.messages import LEVEL, Messages
 from audioapi.media.pieces import pieces
 from audioapi.media.process import Limits, started
 from audioapi.media.segments import Pcm
@@ -25,10 +28,11 @@ from audioapi.media.sniff import Container
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from audioapi.media.damage import Damage
     from audioapi.media.process import Ffmpeg
     from audioapi.media.segments import Segment
 
-__all__ = ["Limits", "decode", "opened", "run", "to_stdout"]
+__all__ = ["Limits", "decode", "judged", "opened", "run", "to_stdout"]
 
 _BLOCK_BYTES = 1024 * 1024  # FFmpeg writes little at a time, each of which would cost its readers
 _NEEDS_SEEK = {Container.MP4, Container.CAF, Container.AIFF}
@@ -43,7 +47,7 @@ def decode(
     channels: int,
     limits: Limits | None = None,
     loglevel: str = "error",
-) -> Generator[bytes, None, str | None]:
+) -> Generator[bytes, None, Damage | None]:
     """The segment's samples, s16le and interleaved at `sample_rate` Hz, in blocks of up to 1 MB.
 
     Returns and raises what `run` does.
@@ -61,15 +65,16 @@ def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
     limits: Limits,
     loglevel: str,
     hear: Callable[[str], None] | None = None,
-) -> Generator[bytes, None, str | None]:
+) -> Generator[bytes, None, Damage | None]:
     """What FFmpeg makes of the segment on its standard output, which has to be `target`, in blocks
     of 1 MB, the last one shorter. `outputs` are the arguments that say what it makes; `hear` gets
     each line of its messages.
 
-    Returns what FFmpeg had against bytes that it decoded nevertheless, None if nothing.
+    Returns what is wrong with bytes that it decoded nevertheless, None if nothing.
     Raises NotAudioError if there is not one sample in them, DamagedError if FFmpeg gives up after
-    some, TooLongError, TooLargeError and TooSlowError past a limit, FileNotFoundError where there
-    is no FFmpeg, ChildProcessError if somebody else ended it.
+    some, TooLongError, TooLargeError and TooSlowError past a limit. What isn't the bytes' fault:
+    CommandError if FFmpeg can't do what it is asked to, LostSoundError if less came out than it
+    decoded, FileNotFoundError where there is none, ChildProcessError if somebody else ended it.
     """
     passed = 0
     with opened(segment, outputs, limits=limits, loglevel=loglevel, hear=hear) as (ffmpeg, feed):
@@ -77,7 +82,19 @@ def run(  # noqa: PLR0913 - by keyword, but for what goes in and what comes out
             passed += len(block)
             limits.check(passed // target.frame_bytes, target.sample_rate)
             yield block
-        return ffmpeg.verdict(samples=passed // target.frame_bytes)
+        return judged(segment, ffmpeg, passed // target.frame_bytes, target.sample_rate)
+
+
+def judged(segment: Segment, ffmpeg: Ffmpeg, samples: int, sample_rate: int) -> Damage | None:
+    """What the end of an FFmpeg means that made so many samples per channel of the segment: what is
+    wrong with the bytes though they could be decoded, None if nothing. Raises what `run` does.
+    """
+    seconds = samples / sample_rate
+    try:
+        return segment.judged(ffmpeg.verdict(samples, sample_rate), seconds)
+    except DamagedError as error:
+        damage = segment.judged(error.damage, seconds) or error.damage
+        raise DamagedError(damage) from error
 
 
 @contextlib.contextmanager
@@ -93,10 +110,11 @@ def opened(  # noqa: PLR0913 - as above
     """An FFmpeg that is about to read the segment, and what to converse with it about. `inputs` are
     the arguments that say how it reads, `outputs` what it makes.
     """
-    with _input(segment, limits) as (url, stdin, feed):
-        command = [*_command(segment.kind, url, loglevel, inputs), *outputs]
-        with started(command, stdin, limits, Messages(hear)) as ffmpeg:
-            yield ffmpeg, feed
+    with _input(segment, limits) as source:
+        command = [*_command(segment.kind, source, inputs), *outputs]
+        messages = Messages(hear, loglevel=loglevel)
+        with started(command, source.stdin, limits, messages, until=source.until) as ffmpeg:
+            yield ffmpeg, source.feed
 
 
 def to_stdout(pcm: Pcm) -> tuple[str, ...]:
@@ -105,13 +123,22 @@ def to_stdout(pcm: Pcm) -> tuple[str, ...]:
     return "-flush_packets", "0", *_format(pcm), "pipe:1"
 
 
+@dataclass(frozen=True)
+class _Input:
+    """The URL that FFmpeg reads from, what its standard input is, what to feed to that, and the
+    second `until` which it is to read, if not to the end.
+    """
+
+    url: str
+    stdin: int | IO[bytes]
+    feed: Iterator[bytes]
+    until: float | None = None
+
+
 @contextlib.contextmanager
-def _input(
-    segment: Segment, limits: Limits
-) -> Iterator[tuple[str, int | IO[bytes], Iterator[bytes]]]:
-    """The URL that FFmpeg reads from, what its standard input is, and what to feed to that."""
+def _input(segment: Segment, limits: Limits) -> Iterator[_Input]:
     if segment.kind not in _NEEDS_SEEK:
-        yield "pipe:0", subprocess.PIPE, segment.data
+        yield _Input("pipe:0", subprocess.PIPE, segment.data)
         return
     # Without a name from the start, so that not even a killed process leaves it behind.
     with tempfile.TemporaryFile() as spooled:
@@ -120,16 +147,22 @@ def _input(
                 reason = f"a file of its kind may have {limits.disk_bytes} bytes"
                 raise TooLargeError(f"{segment.name} can't be read as it comes: {reason}")
             spooled.write(piece)
+        size = spooled.tell()
         spooled.seek(0)
-        yield "file:/dev/fd/0", spooled, iter(())
+        if segment.kind is Container.MP4 and size:
+            with mmap.mmap(spooled.fileno(), 0, access=mmap.ACCESS_READ) as file:
+                segment.promise.seconds = mp4.presented_seconds(file)
+        yield _Input("file:/dev/fd/0", spooled, iter(()), segment.promise.seconds)
 
 
-def _command(kind: Container | Pcm, url: str, loglevel: str, inputs: Sequence[str]) -> list[str]:
+def _command(kind: Container | Pcm, source: _Input, inputs: Sequence[str]) -> list[str]:
     return [
-        *(_executable(), "-nostdin", "-hide_banner", "-nostats", "-v", f"level+{loglevel}"),
-        *("-protocol_whitelist", url.partition(":")[0]),
+        *(_executable(), "-nostdin", "-hide_banner", "-nostats", "-v", LEVEL),
+        *("-protocol_whitelist", source.url.partition(":")[0]),
         *(_format(kind) if isinstance(kind, Pcm) else ("-f", kind.value)),
-        *(*inputs, "-i", url),
+        # FFmpeg leaves out packets behind the end of an edit list; within one, only from 9.0 on.
+        *(() if source.until is None else ("-t", f"{source.until:.6f}")),
+        *(*inputs, "-i", source.url),
     ]
 
 

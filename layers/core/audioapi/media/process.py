@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import resource
 import selectors
@@ -17,7 +18,15 @@ import sys
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
-from audioapi.media.errors import DamagedError, NotAudioError, TooLongError, TooSlowError
+from audioapi.media.damage import Damage
+from audioapi.media.errors import (
+    CommandError,
+    DamagedError,
+    LostSoundError,
+    NotAudioError,
+    TooLongError,
+    TooSlowError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -28,6 +37,8 @@ _BLOCK_BYTES = 1024 * 1024
 _MESSAGE_BYTES = 4096
 _INTERRUPTED = 255
 """FFmpeg's exit status after a signal that it could finish its output for."""
+_CHANGE_SECONDS = 0.01
+"""What a resampler may have in hand when the sound's format changes and it is set up anew."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,16 @@ class Limits:
 
 @contextlib.contextmanager
 def started(
-    command: list[str], stdin: int | IO[bytes], limits: Limits, messages: Messages
+    command: list[str],
+    stdin: int | IO[bytes],
+    limits: Limits,
+    messages: Messages,
+    *,
+    until: float | None = None,
 ) -> Iterator[Ffmpeg]:
-    """A running FFmpeg, which is gone when the block is left, by whichever way."""
+    """A running FFmpeg, which is gone when the block is left, by whichever way. `until` is the
+    second at which the command cuts what is decoded.
+    """
     with subprocess.Popen(
         command,
         stdin=stdin,
@@ -67,7 +85,7 @@ def started(
     ) as process:
         try:
             _restrain(process.pid, limits)
-            yield Ffmpeg(process, limits, messages)
+            yield Ffmpeg(process, limits, messages, until)
         finally:
             process.kill()
 
@@ -93,10 +111,15 @@ class Ffmpeg:
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], limits: Limits, messages: Messages
+        self,
+        process: subprocess.Popen[bytes],
+        limits: Limits,
+        messages: Messages,
+        until: float | None,
     ) -> None:
         self._process = process
         self._limits = limits
+        self._until = math.inf if until is None else until
         self._unsent = memoryview(b"")
         self._deaf = False
         self._messages = messages
@@ -157,19 +180,37 @@ class Ffmpeg:
         self._messages.add(message)
         return bool(message)
 
-    def verdict(self, *, samples: int) -> str | None:
-        """What FFmpeg's end after so many samples means: as `ffmpeg.run` says."""
+    def verdict(self, samples: int, sample_rate: int) -> Damage | None:
+        """What FFmpeg's end after so many samples per channel means: as `ffmpeg.judged` says."""
         status = self._process.wait(self._limits.stall_seconds)
         if status < 0 or status == _INTERRUPTED:
             self._explain_signal(status)
-        reason = self._messages.reason
+        said = self._messages
+        if fault := said.our_fault:
+            raise CommandError(f"FFmpeg can't do what it is asked to: {fault}")
+        if not said.odd_format and (samples or said.decoded.samples):
+            self._check_sum(samples / sample_rate, rounding=1 / sample_rate)
         if samples == 0:
-            raise NotAudioError(reason or f"There is no sound in it (exit status {status})")
+            raise NotAudioError(said.reason or f"There is no sound in it (exit status {status})")
         if status:
-            raise DamagedError(reason or f"FFmpeg gave up (exit status {status})", samples=samples)
-        if self._deaf and not reason:
-            return "FFmpeg took something in it for the end"
-        return reason
+            reason = said.reason or f"FFmpeg gave up (exit status {status})"
+            raise DamagedError(Damage(reason, said.lost_seconds))
+        if said.reason:
+            return Damage(said.reason, said.lost_seconds)
+        return Damage("FFmpeg took something in it for the end", None) if self._deaf else None
+
+    def _check_sum(self, seconds: float, *, rounding: float) -> None:
+        """Raises LostSoundError if that isn't what was decoded, give or take a sample of either. If
+        its rate changes, it is known between which lengths the sound is.
+        """
+        decoded, rates = self._messages.decoded, self._messages.rates
+        if not decoded.samples or not rates:
+            raise CommandError("FFmpeg doesn't say how much it decoded")
+        shortest = min(decoded.samples / max(rates), self._until)
+        longest = min(decoded.samples / min(rates), self._until)
+        tolerance = rounding + 1 / min(rates) + (len(rates) - 1) * _CHANGE_SECONDS
+        if not shortest - tolerance <= seconds <= longest + tolerance:
+            raise LostSoundError("what came out has", seconds=seconds, decoded_seconds=shortest)
 
     def _explain_signal(self, status: int) -> NoReturn:
         """The kernel's SIGKILL past the CPU limit is the bytes' fault; any other signal isn't."""

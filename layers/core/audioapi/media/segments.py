@@ -9,10 +9,11 @@ Memory is constant: a look ahead of a few KB, up to 1 MB for a WAV whose header 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from audioapi.media import flac, mpeg, ogg, wav
+from audioapi.media import flac, matroska, mpeg, ogg, wav
+from audioapi.media.damage import Damage, Promise
 from audioapi.media.errors import NotAudioError
 from audioapi.media.sniff import (
     HEAD_BYTES,
@@ -24,10 +25,13 @@ from audioapi.media.sniff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from audioapi.media.damage import Warn
 
 _LONGEST_HEADER = 1024 * 1024
 _HEADS = START_BYTES, 256, 1024, 4096
+_HIGHEST_RATE = 2**31 - 1  # that FFmpeg takes
 _SHORTFALL_SECONDS = 0.05  # less than that may be lost in rounding and resampling
 
 _ENCODINGS = {
@@ -62,25 +66,29 @@ class Pcm:
 class Segment:
     """One file or one run of samples. `data` has to be read before the next segment is asked for.
 
-    Of a WAV with plain samples it's these alone, without header, in whole frames. `promised` is
-    how many seconds of sound the file says that it has, where it does. Neighbours whose `lineage`
-    is the same, and not None, may be decoded as one.
+    Of a WAV with plain samples it's these alone, without header, in whole frames. Neighbours whose
+    `lineage` is the same, and not None, may be decoded as one.
     """
 
     kind: Container | Pcm
     data: Iterator[bytes]
-    promised: float | None = None
+    promise: Promise = field(default_factory=Promise)
     lineage: Hashable = None
 
     @property
     def name(self) -> str:
         return self.kind.name if isinstance(self.kind, Container) else "Samples"
 
-    def shortfall(self, seconds: float) -> str | None:
-        """What is missing if so much came of a file that says how long it is."""
-        if self.promised is None or seconds > self.promised - _SHORTFALL_SECONDS:
-            return None
-        return f"it promises {self.promised:.2f} s, {seconds:.2f} s came"
+    def judged(self, damage: Damage | None, seconds: float) -> Damage | None:
+        """All that is wrong with a file of which so much came, and `damage` is known."""
+        promised = self.promise.seconds
+        if promised is None:
+            return damage
+        missing = max(promised - seconds, 0.0)
+        reasons = [damage.reason] if damage else []
+        if missing >= _SHORTFALL_SECONDS and self.promise.binding:
+            reasons.append(f"it promises {promised:.2f} s, {seconds:.2f} s came")
+        return Damage("; ".join(reasons), missing) if reasons else None
 
 
 class Lookahead:
@@ -138,9 +146,7 @@ class Lookahead:
             yield piece
 
 
-def split(
-    chunks: Iterable[bytes], *, declared: Container | Pcm, warn: Callable[[str], None]
-) -> Iterator[Segment]:
+def split(chunks: Iterable[bytes], *, declared: Container | Pcm, warn: Warn) -> Iterator[Segment]:
     """The segments of a stream, in order.
 
     `declared` is what bytes are taken for that don't tell. Raises NotAudioError if the stream
@@ -149,8 +155,8 @@ def split(
     """
     source = Lookahead(chunks)
 
-    def told(text: str) -> None:
-        warn(f"At byte {source.position}: {text}")
+    def told(text: str, lost_seconds: float | None = 0.0, /) -> None:
+        warn(f"At byte {source.position}: {text}", lost_seconds)
 
     first = True
     while source.peek(1):
@@ -171,7 +177,7 @@ def split(
         first = False
 
 
-def whole(blocks: Iterable[bytes], *, warn: Callable[[str], None]) -> Segment:
+def whole(blocks: Iterable[bytes], *, warn: Warn) -> Segment:
     """The one segment that a file is, cut into blocks anywhere, whatever begins in its middle.
 
     Raises NotAudioError if it's empty or begins with nothing that is known as audio. `warn` is told
@@ -188,8 +194,8 @@ def whole(blocks: Iterable[bytes], *, warn: Callable[[str], None]) -> Segment:
     if kind is None and not tagged:
         raise NotAudioError("It is no kind of audio that is known here")
 
-    def told(text: str) -> None:
-        warn(f"At byte {source.position}: {text}")
+    def told(text: str, lost_seconds: float | None = 0.0, /) -> None:
+        warn(f"At byte {source.position}: {text}", lost_seconds)
 
     segment = _segment(source, head, kind or Container.MP3, told)
     return replace(segment, data=_to_the_end(segment.data, source, told))
@@ -205,9 +211,7 @@ def _head(source: Lookahead) -> bytes:
     return source.peek(HEAD_BYTES)
 
 
-def _to_the_end(
-    data: Iterator[bytes], source: Lookahead, warn: Callable[[str], None]
-) -> Iterator[bytes]:
+def _to_the_end(data: Iterator[bytes], source: Lookahead, warn: Warn) -> Iterator[bytes]:
     yield from data
     if left_out := _discard(source.run()):
         warn(f"{left_out} bytes behind the end of the WAV were left out")
@@ -222,25 +226,31 @@ def _skip_tags(source: Lookahead) -> bool:
     return tagged
 
 
-def _segment(
-    source: Lookahead, head: bytes, kind: Container | Pcm, warn: Callable[[str], None]
-) -> Segment:
+def _segment(source: Lookahead, head: bytes, kind: Container | Pcm, warn: Warn) -> Segment:
     if kind is Container.WAV:
         return _wav(source, warn)
     if isinstance(kind, Pcm):
         return _samples(kind, source.run(), warn)
+    data, promise = source.run(sure=START_BYTES), Promise(_promised_seconds(kind, head))
     if kind is Container.MP3:
-        return Segment(kind, _mp3(source), mpeg.promised_seconds(head), mpeg.lineage(head))
-    data = source.run(sure=START_BYTES)
-    if kind is Container.ADTS:
-        return Segment(kind, data, lineage=mpeg.lineage(head))
-    if kind is Container.FLAC:
-        return Segment(kind, data, flac.promised_seconds(head))
-    return Segment(kind, ogg.checked(data, warn) if kind is Container.OGG else data)
+        data = _mp3(source)
+    elif kind is Container.MATROSKA:
+        data = matroska.with_one_delay(data)
+    elif kind is Container.OGG:
+        data = ogg.checked(data, promise, warn)
+    lineage = mpeg.lineage(head) if kind in (Container.MP3, Container.ADTS) else None
+    return Segment(kind, data, promise, lineage)
 
 
-def _samples(kind: Pcm, data: Iterable[bytes], warn: Callable[[str], None]) -> Segment:
-    return Segment(kind, whole_frames(data, kind.frame_bytes, warn), lineage=kind)
+def _promised_seconds(kind: Container, head: bytes) -> float | None:
+    if kind is Container.MP3:
+        return mpeg.promised_seconds(head)
+    return flac.promised_seconds(head) if kind is Container.FLAC else None
+
+
+def _samples(kind: Pcm, data: Iterable[bytes], warn: Warn) -> Segment:
+    frames = whole_frames(data, kind.frame_bytes, kind.sample_rate, warn)
+    return Segment(kind, frames, lineage=kind)
 
 
 def _mp3(source: Lookahead) -> Iterator[bytes]:
@@ -248,7 +258,7 @@ def _mp3(source: Lookahead) -> Iterator[bytes]:
     yield from source.run(sure=0)
 
 
-def _wav(source: Lookahead, warn: Callable[[str], None]) -> Segment:
+def _wav(source: Lookahead, warn: Warn) -> Segment:
     """A WAV of plain samples in one or two channels needs no demuxer once its header is read."""
     described = _wav_format(source)
     if described is None:
@@ -272,14 +282,14 @@ def _wav_format(source: Lookahead) -> wav.WavFormat | None:
 def _plain(described: wav.WavFormat) -> Pcm | None:
     """The samples' format, if they are uncompressed and their channels need no layout."""
     channels, rate = described.channels, described.sample_rate
-    if channels not in (1, 2) or described.frame_bytes % channels or not rate:
+    if channels not in (1, 2) or described.frame_bytes % channels or not 0 < rate <= _HIGHEST_RATE:
         return None
     encoding = _ENCODINGS.get((described.encoding, described.frame_bytes // channels))
     return Pcm(encoding, rate, channels) if encoding else None
 
 
 def _wav_bytes(
-    source: Lookahead, described: wav.WavFormat, warn: Callable[[str], None], *, header: bool
+    source: Lookahead, described: wav.WavFormat, warn: Warn, *, header: bool
 ) -> Iterator[bytes]:
     """The WAV's samples, after its header if wanted; what its writer appended is passed over."""
     for piece in source.run(described.data_offset, sure=described.data_offset):
@@ -292,7 +302,8 @@ def _wav_bytes(
     if size is None:
         return
     if passed < size:
-        warn(f"A WAV ends early: its header promises {size} bytes of samples, {passed} came")
+        reason = f"A WAV ends early: its header promises {size} bytes of samples, {passed} came"
+        warn(reason, described.seconds(size - passed))
     else:
         _skip_appended(source, described.appended_bytes, odd=bool(size % 2))
 
@@ -309,7 +320,7 @@ def _skip_appended(source: Lookahead, count: int, *, odd: bool) -> None:
 
 
 def whole_frames(
-    pieces: Iterable[bytes], frame_bytes: int, warn: Callable[[str], None]
+    pieces: Iterable[bytes], frame_bytes: int, sample_rate: int, warn: Warn
 ) -> Iterator[bytes]:
     """The same bytes in whole sample frames, so that what comes after them isn't out of step."""
     rest = b""
@@ -320,7 +331,8 @@ def whole_frames(
         if cut:
             yield whole[:cut]
     if rest:
-        warn(f"The last sample is cut off: {len(rest)} of its {frame_bytes} bytes came")
+        reason = f"The last sample is cut off: {len(rest)} of its {frame_bytes} bytes came"
+        warn(reason, 1 / sample_rate)
 
 
 def _discard(pieces: Iterable[bytes]) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from audioapi.media.damage import DamageReport
 from audioapi.media.errors import DamagedError, NotAudioError
 from audioapi.media.ffmpeg import Limits, run, to_stdout
 from audioapi.media.loudness import OUTPUT, Loudness, Meter
@@ -16,6 +17,7 @@ from audioapi.media.sniff import Container
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from audioapi.media.damage import Damage
     from audioapi.media.segments import Segment
 
 __all__ = ["SAMPLE_RATE", "Limits", "Report", "Source", "estimated_seconds", "survey"]
@@ -24,8 +26,6 @@ SAMPLE_RATE = 16_000
 """Hz of the sound that comes out, in one channel: what recognisers of speech take."""
 
 _SOUND = Pcm("s16le", SAMPLE_RATE, 1)
-_MOST_WARNINGS = 20
-
 _OUTPUTS = ("-map", "0:a:0", *to_stdout(_SOUND), *OUTPUT)
 
 _STREAM = re.compile(r"\[info\] +Stream #0:[^:]*: Audio: (\w+)[^,]*, (\d{1,10}) Hz, .*")
@@ -47,7 +47,7 @@ class Source:
 
 
 @dataclass
-class Report:
+class Report(DamageReport):
     """What became of a file, complete when the last sample is out: how many `samples` came of it;
     `warnings`, for whoever sent it, say what is damaged or missing.
     """
@@ -55,15 +55,10 @@ class Report:
     samples: int = 0
     source: Source | None = None
     loudness: Loudness | None = None
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
         return self.samples / SAMPLE_RATE
-
-    def warn(self, text: str) -> None:
-        if len(self.warnings) < _MOST_WARNINGS:
-            self.warnings.append(text)
 
 
 def estimated_seconds(head: bytes, *, size_bytes: int) -> float | None:
@@ -71,12 +66,12 @@ def estimated_seconds(head: bytes, *, size_bytes: int) -> float | None:
     may be a lie. None if it doesn't say it there.
     """
     try:
-        segment = whole([head], warn=lambda _: None)
+        segment = whole([head], warn=lambda *_: None)
     except NotAudioError:
         return None
     if isinstance(segment.kind, Pcm):
         return size_bytes / segment.kind.frame_bytes / segment.kind.sample_rate
-    return segment.promised
+    return segment.promise.seconds
 
 
 def survey(
@@ -95,11 +90,11 @@ def survey(
         segment, _OUTPUTS, _SOUND, limits=limits or Limits(), loglevel="info", hear=notes.hear
     )
     try:
-        complaint = yield from _reported(sound, report)
+        damage = yield from _reported(sound, report)
     except DamagedError as error:
-        complaint = str(error)
-    if reasons := [*filter(None, (complaint, segment.shortfall(report.seconds)))]:
-        report.warn(f"{segment.name}: {'; '.join(reasons)}")
+        damage = error.damage
+    if damage:
+        report.warn(f"{segment.name}: {damage.reason}", damage.lost_seconds)
     if notes.meter.formats > 1:
         report.warn("Its sample rate or its channels change on the way: its loudness is unknown")
     report.source = notes.source(segment, seconds=report.seconds)
@@ -107,15 +102,15 @@ def survey(
 
 
 def _reported(
-    sound: Generator[bytes, None, str | None], report: Report
-) -> Generator[bytes, None, str | None]:
+    sound: Generator[bytes, None, Damage | None], report: Report
+) -> Generator[bytes, None, Damage | None]:
     """The same blocks; their samples are counted before anybody sees them."""
     with contextlib.closing(sound):
         while True:
             try:
                 block = next(sound)
             except StopIteration as end:
-                return cast("str | None", end.value)
+                return cast("Damage | None", end.value)
             report.samples += len(block) // _SOUND.frame_bytes
             yield block
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from audioapi.media.damage import Damage, DamageReport
 from audioapi.media.errors import DamagedError
 from audioapi.media.ffmpeg import run, to_stdout
 from audioapi.media.loudness import OUTPUT, Meter
@@ -22,6 +23,7 @@ _HEADROOM_DB = 12.0
 # Flat to 3.4 kHz, where the voice band ends, and quiet from 3.8 kHz on, as what is above 4 kHz
 # would fold back into it (ITU-T G.712). Channels are averaged: their plain sum would clip.
 _RESAMPLE = "aresample=8000:filter_size=128:cutoff=0.9:out_chlayout=mono:rematrix_maxval=1"
+_AUDIBLE_SECONDS = 0.05
 _MEASURES = ("-map", "0:a:0", *to_stdout(TELEPHONY), *OUTPUT)
 
 
@@ -34,18 +36,16 @@ def telephony(
     Raises what `ffmpeg.run` does; DamagedError also if less came than the file says that it has, or
     some of it was left out.
     """
-    damage: list[str] = []
-    segment = whole(blocks, warn=damage.append)
+    report = DamageReport()
+    segment = whole(blocks, warn=report.warn)
     filters = f"{_RESAMPLE},volume={gain_db:.2f}dB" if gain_db else _RESAMPLE
     outputs = "-map", "0:a:0", "-af", filters, *to_stdout(TELEPHONY)
-    samples = 0
-    for block in run(segment, outputs, TELEPHONY, limits=limits, loglevel=loglevel):
-        samples += len(block) // TELEPHONY.frame_bytes
-        yield block
-    if missing := segment.shortfall(samples / TELEPHONY.sample_rate):
-        damage.append(missing)
-    if damage:
-        raise DamagedError("; ".join(damage), samples=samples)
+    damage = yield from run(segment, outputs, TELEPHONY, limits=limits, loglevel=loglevel)
+    # What can't be decoded may be a tag, unless the file says that there was more sound.
+    if damage and segment.promise.seconds and (damage.lost_seconds or 0.0) >= _AUDIBLE_SECONDS:
+        report.warn(damage.reason, damage.lost_seconds)
+    if report.warnings:
+        raise DamagedError(Damage("; ".join(report.warnings), report.lost_seconds))
 
 
 def loudness(blocks: Iterable[bytes], *, limits: Limits) -> Loudness:

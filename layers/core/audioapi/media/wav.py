@@ -10,15 +10,17 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from audioapi.media.errors import LostSoundError
 from audioapi.media.pieces import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 PCM = 1
 IEEE_FLOAT = 3
 A_LAW = 6
 MU_LAW = 7
+_PLAIN = PCM, IEEE_FLOAT, A_LAW, MU_LAW
 _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_BYTES = 40
 
@@ -38,18 +40,24 @@ PART_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class WavFormat:
-    """What a WAV's header says: `encoding` is the format tag, `frame_bytes` one sample of every
-    channel, `data_offset` where the samples begin; `data_bytes` is None if they go on to the end,
-    as in files written to a pipe. `appended_bytes` counts the chunks that follow the samples.
+    """What a WAV's header says: `encoding` is the format tag, `byte_rate` the bytes of a second,
+    `frame_bytes` one sample of every channel, `data_offset` where the samples begin; `data_bytes`
+    is None if they go on to the end, as in files written to a pipe. `appended_bytes` counts the
+    chunks that follow the samples.
     """
 
     encoding: int
     sample_rate: int
     channels: int
+    byte_rate: int
     frame_bytes: int
     data_offset: int
     data_bytes: int | None
     appended_bytes: int
+
+    def seconds(self, size: int) -> float | None:
+        """How much sound is in so many bytes; None if the header can't be right."""
+        return size / self.byte_rate if self.byte_rate else None
 
 
 def header(*, sample_rate: int, channels: int, data_bytes: int) -> bytes:
@@ -115,24 +123,40 @@ def _known(size: int) -> int:
 def _format(fmt: bytes, data_offset: int, data_bytes: int, file_bytes: int) -> WavFormat | None:
     if len(fmt) < _FMT.size - _CHUNK.size:
         return None
-    tag, channels, sample_rate, _, frame_bytes = struct.unpack_from("<HHIIH", fmt)
+    tag, channels, sample_rate, byte_rate, frame_bytes = struct.unpack_from("<HHIIH", fmt)
     if tag == _EXTENSIBLE and len(fmt) >= _EXTENSIBLE_BYTES:
         # The subformat's GUID begins with the tag it would have had.
         tag = int.from_bytes(fmt[24:26], "little")
     data_end = data_offset + data_bytes + data_bytes % 2
     appended = max(file_bytes - data_end, 0) if data_bytes else 0
     return WavFormat(
-        tag, sample_rate, channels, frame_bytes, data_offset, data_bytes or None, appended
+        encoding=tag,
+        sample_rate=sample_rate,
+        channels=channels,
+        # Whoever reads plain samples goes by the others: this field may say anything.
+        byte_rate=sample_rate * frame_bytes if tag in _PLAIN else byte_rate,
+        frame_bytes=frame_bytes,
+        data_offset=data_offset,
+        data_bytes=data_bytes or None,
+        appended_bytes=appended,
     )
 
 
 def parts(
-    pcm: Iterable[bytes], *, sample_rate: int, channels: int, part_bytes: int = PART_BYTES
+    pcm: Iterable[bytes],
+    *,
+    sample_rate: int,
+    channels: int,
+    decoded: Callable[[], int],
+    part_bytes: int = PART_BYTES,
 ) -> Iterator[tuple[int, bytes]]:
     """16-bit PCM as the numbered parts of one WAV file, for a multipart upload.
 
     Part 1 comes last: its header says how long the file is. Parts are `part_bytes` long but for
     the last, and part 1 by its header; two are in memory at a time. S3 takes them in any order.
+
+    Raises LostSoundError instead of part 1, without which there is no file, if they don't hold as
+    many samples per channel as were `decoded`.
     """
     first, total, number = b"", 0, 1
     for part in pieces(pcm, part_bytes):
@@ -142,4 +166,6 @@ def parts(
         else:
             yield number, part
         number += 1
+    samples = total // (channels * _SAMPLE_BYTES)
+    LostSoundError.check("the file holds", samples, decoded=decoded(), sample_rate=sample_rate)
     yield 1, header(sample_rate=sample_rate, channels=channels, data_bytes=total) + first

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +20,7 @@ from audioapi.memories.models import Recording, audio_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Recording", "Word", "complete", "cut", "fail", "plan", "set_transcript"]
+__all__ = ["Recording", "Stored", "Word", "complete", "cut", "fail", "plan", "set_transcript"]
 
 SAMPLE_RATE = 16_000
 _SAMPLE_BYTES = 2
@@ -48,24 +49,40 @@ def plan(recording: Recording, *, seconds: float) -> None:
     store.add_pending(recording, _windows(recording, max(1, round(estimated * SAMPLE_RATE))))
 
 
-def cut(recording: Recording, pcm: Iterable[bytes]) -> Iterator[bytes]:
+@dataclass
+class Stored:
+    """How many samples are in windows."""
+
+    samples: int = 0
+
+
+def cut(
+    recording: Recording, pcm: Iterable[bytes], stored: Stored | None = None
+) -> Iterator[bytes]:
     """Passes 16 kHz mono s16le on as it comes and meanwhile stores each window's WAV, the last one
-    as short as it is. All are durable when it is exhausted; a failed upload is raised.
+    as short as it is, and counts them in `stored`. All are durable when it is exhausted; a failed
+    upload is raised.
     """
-    config = settings.memories()
+    config, stored = settings.memories(), stored or Stored()
     window_bytes = config.window_seconds * SAMPLE_RATE * _SAMPLE_BYTES
     at_once = max(1, min(_MOST_UPLOADS, _UPLOADING_BYTES // window_bytes))
     with objects.uploads(config.audio_bucket, at_once=at_once, content_type="audio/wav") as upload:
         gathered, index = bytearray(), 0
+
+        def store_window() -> None:
+            window = gathered[:window_bytes]
+            upload(audio_key(recording.session_id, index), _file(window))
+            stored.samples += len(window) // _SAMPLE_BYTES
+            del gathered[:window_bytes]
+
         for block in pcm:
             gathered += block
             while len(gathered) >= window_bytes:
-                upload(audio_key(recording.session_id, index), _file(gathered[:window_bytes]))
-                del gathered[:window_bytes]
+                store_window()
                 index += 1
             yield block
         if gathered:
-            upload(audio_key(recording.session_id, index), _file(gathered))
+            store_window()
 
 
 def complete(recording: Recording, *, samples: int) -> None:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from audioapi import settings, worker
+from audioapi.media.errors import LostSoundError
 from audioapi.media.silence import Silences
 from audioapi.media.survey import SAMPLE_RATE, Report, estimated_seconds, survey
 from audioapi.media.waveform import Peaks
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def analyse(task: Task, found: Found, recording: windows.Recording) -> Facts:
     """Stores the recording's memories and every result but the transcript. Raises MediaError if
-    the recording is at fault.
+    the recording is at fault, LostSoundError if what was made of it isn't as long.
     """
     blocks = source.read(found)
     head = next(blocks)
@@ -35,14 +36,24 @@ def analyse(task: Task, found: Found, recording: windows.Recording) -> Facts:
     report = Report()
     peaks, silences = Peaks(sample_rate=SAMPLE_RATE), Silences(sample_rate=SAMPLE_RATE)
     sound = survey(chain([head], blocks), report=report, limits=worker.limits())
-    heard = _heard(windows.cut(recording, sound), peaks, silences)
-    results.put_audio(task.task_id, heard)
+    stored = windows.Stored()
+    remembered = _checked(windows.cut(recording, sound, stored), stored, report)
+    heard = _heard(remembered, peaks, silences)
+    results.put_audio(task.task_id, heard, decoded=lambda: report.samples)
     results.put_json(task.task_id, Name.WAVEFORM, peaks.as_json())
     silence = silences.map()
     results.put_json(task.task_id, Name.SILENCES, _described(silence))
     facts = _facts(report, silence)
     results.put_json(task.task_id, Name.LOUDNESS, facts.loudness.model_dump())
     return facts
+
+
+def _checked(sound: Iterable[bytes], stored: windows.Stored, report: Report) -> Iterator[bytes]:
+    """The same blocks; when they are through, all of them have to be in windows."""
+    yield from sound
+    LostSoundError.check(
+        "its memories hold", stored.samples, decoded=report.samples, sample_rate=SAMPLE_RATE
+    )
 
 
 def _heard(sound: Iterable[bytes], peaks: Peaks, silences: Silences) -> Iterator[bytes]:
@@ -63,6 +74,7 @@ def _facts(report: Report, silence: SilenceMap) -> Facts:
     return Facts(
         samples=report.samples,
         duration_seconds=report.seconds,
+        lost_seconds=report.lost_seconds,
         source=Source.model_validate(report.source, from_attributes=True),
         loudness=Loudness.model_validate(report.loudness, from_attributes=True),
         silence_seconds=silence.silence_seconds,

@@ -69,6 +69,7 @@ class Facts(BaseModel):
 
     samples: int
     duration_seconds: float
+    lost_seconds: float | None = None
     source: Source
     loudness: Loudness
     silence_seconds: float
@@ -204,6 +205,9 @@ class Result(BaseModel):
     memory_id: str
     windows: int
     duration_seconds: float
+    lost_seconds: float | None = Field(
+        description="How much sound is missing in the recording, as far as anything tells"
+    )
     source: Source
     loudness: Loudness
     silence_seconds: float

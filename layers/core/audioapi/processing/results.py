@@ -12,7 +12,7 @@ from audioapi.media.survey import SAMPLE_RATE
 from audioapi.processing.models import Result, Transcription, Urls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from audioapi.processing.models import Task
 
@@ -47,9 +47,11 @@ def put_text(task_id: str, name: Name, text: str) -> None:
     objects.put(_bucket(), key(task_id, name), text.encode(), content_type=content_type)
 
 
-def put_audio(task_id: str, pcm: Iterable[bytes]) -> None:
-    """Streams 16 kHz mono s16le into one WAV, which is there when all of it is."""
-    parts = wav.parts(pcm, sample_rate=SAMPLE_RATE, channels=1)
+def put_audio(task_id: str, pcm: Iterable[bytes], *, decoded: Callable[[], int]) -> None:
+    """Streams 16 kHz mono s16le into one WAV, which is there when all samples that were `decoded`
+    are; LostSoundError otherwise.
+    """
+    parts = wav.parts(pcm, sample_rate=SAMPLE_RATE, channels=1, decoded=decoded)
     objects.upload_parts(_bucket(), key(task_id, Name.AUDIO), parts, content_type="audio/wav")
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from audioapi.media.errors import MediaError
+from audioapi.media.errors import LostSoundError, MediaError
 from audioapi.memories import windows
-from audioapi.observe import measure
+from audioapi.observe import logger, measure
 from audioapi.processing import analysis, outcome, service, source, store, transcripts
 from audioapi.processing.models import SessionFile
 from audioapi.processing.source import RecordingError
@@ -31,6 +31,10 @@ def process_recording(task_id: str) -> None:
         try:
             analysed = task if task.facts else _analyse(task)
         except (MediaError, RecordingError) as error:
+            outcome.fail(task_id, str(error))
+            return
+        except LostSoundError as error:
+            logger.error("sound was lost", task_id=task_id, reason=str(error))
             outcome.fail(task_id, str(error))
             return
         if analysed:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from audioapi import objects, queues, settings, worker
 from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
+from audioapi.media.errors import LostSoundError
 from audioapi.observe import logger, measure
 from audioapi.streaming import chunks, frames, service, store
 from audioapi.streaming.models import Session, Status
@@ -89,6 +90,9 @@ def _finish(sealed: Session) -> None:
     except assemble.MediaError as error:
         logger.warning("session is no audio", session_id=sealed.session_id, reason=str(error))
         finished = store.fail(sealed, str(error))
+    except LostSoundError as error:
+        logger.error("sound was lost", session_id=sealed.session_id, reason=str(error))
+        finished = store.fail(sealed, str(error))
     except Exception as error:
         store.note_failure(sealed.session_id, type(error).__name__)
         raise
@@ -118,18 +122,34 @@ def _make_file(sealed: Session) -> Session | None:
         loglevel=config.ffmpeg_loglevel,
     )
     key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
-    parts = wav.parts(pcm, sample_rate=sealed.sample_rate, channels=sealed.channels)
+    parts = wav.parts(
+        pcm,
+        sample_rate=sealed.sample_rate,
+        channels=sealed.channels,
+        decoded=lambda: report.samples,
+    )
     objects.upload_parts(config.audio_bucket, key, parts, content_type="audio/wav")
     return store.complete(
         sealed,
         file_path=key,
         duration_seconds=report.samples / sealed.sample_rate,
+        lost_seconds=_lost_seconds(report, found, missing, sealed.sample_rate),
         total_chunks=found.total,
         bytes_received=found.size,
         next_seq=(missing[0] if missing else found.total) if sealed.numbered else 0,
         missing_chunks=missing,
         error="; ".join(report.warnings) or None,
     )
+
+
+def _lost_seconds(
+    report: assemble.Report, found: _Found, missing: list[int], sample_rate: int
+) -> float | None:
+    """What the files say, or what chunks that never came hold, if they are like the others."""
+    if not missing:
+        return report.lost_seconds
+    estimate = report.samples / sample_rate * len(missing) / found.total
+    return max(report.lost_seconds or 0.0, round(estimate, 6))
 
 
 @dataclass
@@ -172,6 +192,7 @@ def _tell_webhooks(organization_id: str, user_id: str, finished: Session) -> Non
             "status": finished.status,
             "file_path": finished.file_path,
             "duration_seconds": finished.duration_seconds,
+            "lost_seconds": finished.lost_seconds,
             "missing_chunks": finished.missing_chunks,
             "error": finished.error,
         },

@@ -158,6 +158,7 @@ def ready(session: Session, *, download_url: str | None) -> Frame:
         **_about(session, "Audio file ready" if session.file_path else "No audio received"),
         "file_path": session.file_path,
         "duration_seconds": session.duration_seconds,
+        "lost_seconds": session.lost_seconds,
         "missing_chunks": session.missing_chunks,
         "download_url": download_url,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from audioapi.clock import iso_ms
 from audioapi.settings import AudioFormat, Channels, SampleRate
@@ -69,6 +69,7 @@ class Session(BaseModel):
     job_sent: bool = False
     file_path: str | None = None
     duration_seconds: float = 0.0
+    lost_seconds: float | None = None
     missing_chunks: list[int] = []
     last_failure: str | None = None
     error: str | None = None
@@ -106,6 +107,9 @@ class SessionInfo(BaseModel):
     file_path: str | None
     total_chunks: int
     duration_seconds: float
+    lost_seconds: float | None = Field(
+        description="How much sound is missing in the file, as far as anything tells"
+    )
     start_time: str
     sample_rate: int
     channels: int
@@ -123,6 +127,7 @@ class SessionInfo(BaseModel):
         kept = session.model_dump(
             include={
                 "session_id", "user_id", "file_path", "total_chunks", "duration_seconds",
+                "lost_seconds",
                 "sample_rate", "channels", "format", "bytes_received", "next_seq",
                 "missing_chunks", "error",
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from audioapi.observe import logger
 from audioapi.speech.live import LivePocketSphinx
 from tests import audio
 from tests.forms import CONTENT_TYPE, multipart
+from tests.integration import ffmpegs
 from tests.integration.audioapi import upload_calls
 from tests.integration.audioapi.analysis import analysis_calls
 from tests.integration.audioapi.analysis.analysis_calls import analyze, call
@@ -266,6 +268,17 @@ def test_a_recogniser_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     answer = analyze(SPEECH)
     assert (answer.status, answer.body["code"]) == (500, "ANALYSIS_FAILURE")
     assert answer.body["detail"] == "Analysis failed: pocketsphinx: RuntimeError"
+    assert analysis_calls.kept() == []
+
+
+def test_sound_that_is_lost_is_a_failure_with_both_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(ffmpegs.breaking_off(tmp_path, samples=16_000)))
+    answer = analyze(SPEECH)
+    assert (answer.status, answer.body["code"]) == (500, "ANALYSIS_FAILURE")
+    told = r"^Analysis failed: 7\.100 s were decoded, but what came out has 0\.99\d s$"
+    assert re.match(told, answer.body["detail"])
     assert analysis_calls.kept() == []
 
 

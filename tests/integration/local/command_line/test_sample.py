@@ -59,25 +59,28 @@ def test_what_was_decoded_or_converted_is_measured_only(sent: Path, tmp_path: Pa
 def test_a_memory_is_the_recordings_beginning(tmp_path: Path) -> None:
     recording = wav(tmp_path / "result.wav", bytes(range(200)) * 800, rate=16_000)
     window = wav(tmp_path / "window.wav", bytes(range(200)) * 480, rate=16_000)
-    assert check_window(recording, window, 3.0) == Checked(48_000, compared=True)
+    assert check_window(recording, window, 3.0, windows=2) == Checked(48_000, compared=True)
 
 
 def test_a_memory_of_another_rate_is_measured_only(sent: Path, tmp_path: Path) -> None:
     window = wav(tmp_path / "window.wav", bytes(32_000), rate=16_000)
-    assert check_window(sent, window, 1.0) == Checked(16_000, compared=False)
+    assert check_window(sent, window, 1.0, windows=10) == Checked(16_000, compared=False)
 
 
 @pytest.mark.parametrize(
-    ("frames", "duration", "complaint"),
+    ("frames", "duration", "windows", "complaint"),
     [
-        (bytes(range(1, 201)) * 160, 1.0, "the memory sounds other than the recording"),
-        (bytes(range(200)) * 160, 2.0, "the memory lasts 1.000 s; the API says 2.000 s"),
+        (bytes(range(1, 201)) * 160, 1.0, 5, "the memory sounds other than the recording"),
+        (bytes(range(200)) * 160, 2.0, 5, "the memory lasts 1.000 s; the API says 2.000 s"),
+        (bytes(range(200)) * 160, 1.0, 1, "of 1 memories the first lasts 1.000 s, the recording 5"),
+        (bytes(range(200)) * 160, 1.0, 4, "of 4 memories the first lasts 1.000 s"),
+        (b"", 0.0, 1, "of 1 memories the first lasts 0.000 s"),
     ],
 )
 def test_any_other_memory_fails(
-    tmp_path: Path, frames: bytes, duration: float, complaint: str
+    tmp_path: Path, frames: bytes, duration: float, windows: int, complaint: str
 ) -> None:
     recording = wav(tmp_path / "result.wav", bytes(range(200)) * 800, rate=16_000)
     window = wav(tmp_path / "window.wav", frames, rate=16_000)
     with pytest.raises(CheckError, match=complaint):
-        check_window(recording, window, duration)
+        check_window(recording, window, duration, windows=windows)

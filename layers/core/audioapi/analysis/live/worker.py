@@ -19,7 +19,7 @@ from audioapi.analysis.live.event_log import EventLog
 from audioapi.analysis.live.models import Status
 from audioapi.analysis.recognition.recognisers import RecogniserError
 from audioapi.media import conversation as media
-from audioapi.media.errors import MediaError
+from audioapi.media.errors import LostSoundError, MediaError
 from audioapi.media.pieces import pieces
 from audioapi.observe import logger
 from audioapi.problems import (
@@ -113,6 +113,8 @@ def _heard(chunks: Chunks, event_log: EventLog) -> tuple[Conversation, list[str]
         _tell_turns(conversation.finish(), conversation, chunks, event_log)
     except MediaError as error:
         raise _failure(chunks.session, error) from error
+    except LostSoundError as error:
+        raise AnalysisFailureError(str(error)) from error
     except RecogniserError as error:
         raise LiveAsrFailureError(str(error)) from error
     for _ in chunks:

@@ -17,7 +17,7 @@ from audioapi.analysis.models import EventType, Phase
 from audioapi.analysis.recognition import transcribed
 from audioapi.analysis.recognition.recognisers import RecogniserError
 from audioapi.media import conversation as media
-from audioapi.media.errors import MediaError
+from audioapi.media.errors import LostSoundError, MediaError
 from audioapi.media.survey import estimated_seconds
 from audioapi.observe import logger
 from audioapi.problems import AnalysisFailureError, AudioApiError, UnsupportedMediaError
@@ -201,7 +201,7 @@ def _problems(field: str) -> Iterator[None]:
         yield
     except MediaError as error:
         raise UnsupportedMediaError(f"{field}: {error}", field=field) from error
-    except RecogniserError as error:
+    except (LostSoundError, RecogniserError) as error:
         raise AnalysisFailureError(f"Analysis failed: {error}") from error
 
 

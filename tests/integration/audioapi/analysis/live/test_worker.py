@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from audioapi.clock import now_ms
 from audioapi.media import conversation as media
 from audioapi.media.conversation import sound
 from tests import audio
+from tests.integration import ffmpegs
 from tests.integration.audioapi.analysis.live.live_calls import (
     control,
     kept,
@@ -54,6 +56,7 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local.template.model import Stack
 
@@ -311,6 +314,17 @@ def test_what_is_no_audio_is_told_before_the_session_ends(parts: int) -> None:
     )
     assert kept(session_id).status is Status.FAILED
     assert send(session_id, 4, TALK).refusal == (409, "Session already finalized")
+
+
+def test_sound_that_is_lost_ends_the_session_with_both_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(ffmpegs.breaking_off(tmp_path, samples=16_000)))
+    session_id = finalized(TALK, suffix=".wav")
+    work()
+    code, detail = failure(session_id)
+    assert code == "ANALYSIS_FAILURE"
+    assert re.match(r"^\d+\.000 s were decoded, but what came out has 0\.\d{3} s$", detail)
 
 
 def test_a_recogniser_that_dies_ends_the_session(recogniser: FakeRecogniser) -> None:
