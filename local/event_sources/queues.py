@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONG_POLL = 1  # seconds: the thread that waits can't be cancelled, and holds up the end for as long
+LONG_POLL = 20  # seconds, the longest that SQS allows; where the services end, it ends too
 MOST_PER_RECEIVE = 10
 CONCURRENCY = 10
 AFTER_ERROR = 1.0  # seconds until a service that failed is asked again

@@ -104,12 +104,15 @@ def told(lines: Iterator[str]) -> Iterator[Session]:
 
 
 def end(sessions: Sequence[Session]) -> None:
+    """Looking for survivors may take long, so that patience is lost only after a SIGKILL."""
     started = time.monotonic()
-    while (left := survivors(sessions)) and time.monotonic() < started + PATIENCE:
-        hurry = time.monotonic() > started + GRACE
+    while left := survivors(sessions):
+        took = time.monotonic() - started
         for pid, farewell in left.items():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if hurry else farewell)
+                os.kill(pid, signal.SIGKILL if took > GRACE else farewell)
+        if took > PATIENCE:
+            return
         time.sleep(0.02)
 
 

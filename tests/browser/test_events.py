@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.browser import page
 from tests.e2e import live
+from tests.e2e.stack import kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +76,7 @@ def test_a_page_resumes_where_its_connection_was_cut(stack: Stack, tmp_path: Pat
     session = live.start(stack)
     with page.opened(script(session), tmp_path / "profile", base=stack.url) as opened:
         assert opened.report() == "open"
-        for server in stack.processes("LiveEventsFunction"):
-            server.kill()
+        kill(*stack.processes("LiveEventsFunction"))
         assert opened.report() == "open"
         session.control("cancel")
         seen = opened.report()["seen"]

@@ -106,9 +106,21 @@ class Stack:
         return [process for process in self.processes(function) if runs_ffmpeg(process)]
 
     def serving(self) -> list[tuple[psutil.Process, str]]:
-        """All processes of functions, with the function's name."""
-        below = psutil.Process(self.pid).children(recursive=True)
-        return [(process, name) for process in below if (name := function_of(process))]
+        """All processes of functions, whoever their parent is by now, with the function's name."""
+        return [
+            (process, name)
+            for process in psutil.process_iter()
+            if (name := self._function_of(process))
+        ]
+
+    def _function_of(self, process: psutil.Process) -> str:
+        """Empty for a process that serves no function of this stack's, or is gone."""
+        try:
+            given = process.environ()
+        except psutil.Error:
+            return ""
+        ours = given.get("AWS_ENDPOINT_URL") == self.aws_endpoint_url
+        return given.get("AWS_LAMBDA_FUNCTION_NAME", "") if ours else ""
 
     def log(self, function: str) -> list[dict[str, Any]]:
         path = self.state / "logs" / f"{function}.log"
@@ -127,14 +139,6 @@ def fetch(request: Request) -> Answer:
 def answer(status: int, response: HTTPResponse | HTTPError) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(status, headers, json.loads(response.read()))
-
-
-def function_of(process: psutil.Process) -> str:
-    """The name of the function that it serves; empty if it serves none, or is gone."""
-    try:
-        return str(process.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""))
-    except psutil.Error:
-        return ""
 
 
 def runs_ffmpeg(process: psutil.Process) -> bool:
@@ -171,8 +175,9 @@ def running(
     given = [("--parameter", f"{name}={value}") for name, value in parameters.items()]
     runner = start(state, *options, *chain.from_iterable(given))
     try:
-        yield ready(runner, state)
-        end(runner, state, ending)
+        up = ready(runner, state)
+        yield up
+        end(up, runner, ending)
     finally:
         runner.kill()  # if it's still there: what it started ends with it
         runner.wait()
@@ -184,15 +189,16 @@ def ready(runner: subprocess.Popen[bytes], state: Path) -> Stack:
     return Stack(**json.loads(told.read_text()), state=state)
 
 
-def end(runner: subprocess.Popen[bytes], state: Path, ending: signal.Signals) -> None:
+def end(stack: Stack, runner: subprocess.Popen[bytes], ending: signal.Signals) -> None:
     """Ends it, and sees to it that everything ends that it has started."""
-    started = psutil.Process(runner.pid).children(recursive=True)
-    assert len(started) > 2  # the services, and who looks after them
+    services = psutil.Process(runner.pid).children(recursive=True)
+    assert len(services) > 2  # and who looks after them
+    started = [*services, *(process for process, _ in stack.serving())]
     runner.send_signal(ending)
     how = -ending if ending is signal.SIGKILL else 0
-    assert runner.wait() == how, (state / "console.log").read_text()
+    assert runner.wait() == how, (stack.state / "console.log").read_text()
     until(lambda: not any(map(is_alive, started)))
-    until(lambda: not (state / "stack.json").exists())
+    until(lambda: not (stack.state / "stack.json").exists())
 
 
 def is_alive(process: psutil.Process) -> bool:

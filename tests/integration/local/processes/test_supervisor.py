@@ -7,13 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import psutil
+
+from local.processes import supervisor
 from local.processes.supervisor import Supervisor
 from tests.integration.local.programs import all_gone, program, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import pytest
 
 # Starts a function's process, which has a child in its own session (as a shell's job) and one in a
 # session of its own (as FFmpeg), and prints every process's id.
@@ -48,6 +58,20 @@ time.sleep(600)
 """
 
 
+@contextmanager
+def stubborn() -> Iterator[subprocess.Popen[bytes]]:
+    """In a session of its own, and deaf to SIGQUIT by now."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_killed_runner_leaves_no_process_and_no_record(tmp_path: Path) -> None:
     record = tmp_path / "stack.json"
     with program(RUNNER, record) as (runner, output):
@@ -69,9 +93,9 @@ def test_the_guard_itself_ignores_what_ends_others(tmp_path: Path) -> None:
 
 def test_what_ends_by_itself_is_let_go(tmp_path: Path) -> None:
     record = tmp_path / "stack.json"
-    with Supervisor(record) as supervisor:
+    with Supervisor(record) as guard:
         done = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
-        supervisor.watch(done.pid)
+        guard.watch(done.pid)
         assert done.wait() == 0
 
 
@@ -83,13 +107,20 @@ def test_another_runners_record_stays(tmp_path: Path) -> None:
 
 
 def test_a_farewell_that_is_not_heeded_is_followed_by_sigkill(tmp_path: Path) -> None:
-    with program(STUBBORN) as (plain, _), Supervisor(tmp_path / "stack.json") as supervisor:
-        with subprocess.Popen(
-            [sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, start_new_session=True
-        ) as stubborn:
-            assert stubborn.stdout is not None
-            stubborn.stdout.readline()
-            supervisor.watch(stubborn.pid, signal.SIGQUIT)
-            supervisor.close()
-            assert stubborn.wait() == -signal.SIGKILL
+    with program(STUBBORN) as (plain, _), Supervisor(tmp_path / "stack.json") as guard:
+        with stubborn() as process:
+            guard.watch(process.pid, signal.SIGQUIT)
+            guard.close()
+            assert process.wait() == -signal.SIGKILL
         assert plain.poll() is None, "a process of nobody's session was ended"
+
+
+def test_nobody_is_spared_where_looking_for_survivors_takes_longer_than_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = count(step=60)
+    slow = SimpleNamespace(monotonic=lambda: next(clock), sleep=time.sleep)
+    monkeypatch.setattr(supervisor, "time", slow)
+    with stubborn() as process:
+        supervisor.end([supervisor.Session(psutil.Process(process.pid), signal.SIGQUIT)])
+        assert process.wait() == -signal.SIGKILL
