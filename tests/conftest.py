@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import hypothesis
 import pytest
 
 from tests.patience import PATIENCE
@@ -11,6 +12,18 @@ from tests.soak import SECONDS, Soak
 
 SOAKED = pytest.StashKey[list[Soak]]()
 SHARE = pytest.StashKey[float]()
+
+# Neither how long an example takes nor how long it takes to be found says anything here. The same
+# are tried in each `make test`.
+hypothesis.settings.register_profile(
+    "tests",
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SOAKED] = []
     config.stash[SHARE] = 0.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hypothesis's tests take part in a soak, whatever they are."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj):
+            item.add_marker("soak")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -32,12 +53,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         item.add_marker(pytest.mark.timeout(seconds * PATIENCE + more), append=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """In a soak, tries new examples of hypothesis's again and again."""
+    test = pyfuncitem.obj
+    if not (SECONDS and hypothesis.is_hypothesis_test(test)):
+        return None
+    given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    for seed in told(pyfuncitem).seeds(1):
+        hypothesis.seed(seed)(test)(**given)
+    return True
+
+
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Soak:
-    """How much a test marked `soak` is to do, which is told at the end of a soak."""
-    told = Soak(request.node.name, request.config.stash[SHARE])
-    request.config.stash[SOAKED].append(told)
-    return told
+    """How much a test marked `soak` is to do."""
+    return told(request.node)
+
+
+def told(item: pytest.Item) -> Soak:
+    """A test's share of the soak, at whose end it is told what the test did."""
+    share = Soak(item.name, item.config.stash[SHARE])
+    item.config.stash[SOAKED].append(share)
+    return share
 
 
 def pytest_terminal_summary(
@@ -45,5 +83,5 @@ def pytest_terminal_summary(
 ) -> None:
     if SECONDS and config.stash[SOAKED]:
         terminalreporter.section("soaked")
-        for told in config.stash[SOAKED]:
-            terminalreporter.write_line(str(told))
+        for share in config.stash[SOAKED]:
+            terminalreporter.write_line(str(share))

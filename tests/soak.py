@@ -1,7 +1,8 @@
 """Random, long and crowded tests: small in `make test`, for as long as one likes in `make soak`.
 
 SOAK_SECONDS is for all of them together; each has an equal share. A test that takes part has the
-marker `soak` and asks the fixture of that name how much it is to do.
+marker `soak` and asks the fixture of that name how much it is to do. Hypothesis's take part as they
+are.
 """
 
 from __future__ import annotations

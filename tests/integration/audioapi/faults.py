@@ -89,6 +89,7 @@ def each_in_turn(undisturbed: Calls, soak: Soak, *, done: Collection[Kind] = ())
     test` to none of a kind that is `done`.
     """
     every = len(undisturbed.kinds)
+    assert every > 3
     first_of_each_kind = [kind for kind in dict.fromkeys(undisturbed.kinds) if kind not in done]
     soak.count("calls", len(first_of_each_kind), every)
     for fatal in range(1, every + 1) if soak.seconds else first_of_each_kind:

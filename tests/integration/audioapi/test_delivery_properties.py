@@ -1,7 +1,5 @@
 """However a recording is cut, and however its chunks travel, the file has the samples that it has
 when it is decoded whole.
-
-DELIVERY_BATCHES=20 looks further, at other examples each time.
 """
 
 from __future__ import annotations
@@ -9,7 +7,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import os
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,20 +26,13 @@ from tests.corpus import RECORDINGS, Case, reference
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from local.template.model import Stack
 
-# moto gets slower with what it holds, so many examples are many tests.
-BATCHES = int(os.environ.get("DELIVERY_BATCHES", "0"))
-pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("batch", range(BATCHES or 1))]
-
 delivered = settings(
-    max_examples=30,
-    derandomize=not BATCHES,
-    deadline=None,
-    # One table and bucket for all examples: each has a session of its own.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each empties it
 )
 JOBS = {"assemble_session": assembly.assemble_session, "fold_chunks": assembly.fold_chunks}
 
@@ -98,8 +88,6 @@ class Client:
         self.journey = journey
         self.started = now_ms()
         self.connections: list[str] = []
-        for queue in ("JobsQueue", "NotificationsQueue"):
-            received(queue)  # of the example before
         case = journey.case
         self.session_id: str = self.connect(
             sample_rate=str(case.sample_rate), channels=str(case.channels), format=case.declared
@@ -176,7 +164,8 @@ def _fold_soon(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @delivered
 @given(journey=journeys())
-def test_numbered_chunks_find_their_places(journey: Journey, batch: int) -> None:
+def test_numbered_chunks_find_their_places(empty: Callable[[], None], journey: Journey) -> None:
+    empty()
     client = Client(journey)
     client.travel(numbered=True)
     work()
@@ -185,8 +174,11 @@ def test_numbered_chunks_find_their_places(journey: Journey, batch: int) -> None
 
 @delivered
 @given(journey=journeys())
-def test_other_chunks_go_by_when_they_were_received(journey: Journey, batch: int) -> None:
+def test_other_chunks_go_by_when_they_were_received(
+    empty: Callable[[], None], journey: Journey
+) -> None:
     """A message that the gateway hands over twice is the same message."""
+    empty()
     client = Client(journey)
     client.travel(numbered=False)
     work()

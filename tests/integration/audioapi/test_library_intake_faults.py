@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from audioapi import settings
 from audioapi.library import intake, uploaded
 from tests import audio
+from tests.integration.audioapi.faults import Calls, Fault, Wire, each_in_turn, tapped
 from tests.integration.audioapi.library_calls import call, organization, stored
 from tests.integration.audioapi.library_upload_calls import (
     begin,
@@ -26,12 +28,12 @@ from tests.integration.audioapi.library_upload_calls import (
     upload,
 )
 from tests.integration.audioapi.sessions import received
-from tests.integration.audioapi.wire import SQL, Calls, Wire, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.template.model import Stack
+    from tests.soak import Soak
 
 WAV = audio.wav_bytes(rate=16000, channels=1, seconds=0.2)
 WHOLE = ["original", "processed.wav", "waveform.json"]
@@ -44,9 +46,9 @@ class Meanwhile(Calls):
     at: int = 0
     work: Callable[[], object] | None = None
 
-    def __call__(self, name: str) -> None:
-        super().__call__(name)
-        if self.work is not None and name != SQL and self.count >= self.at:
+    def before(self, name: str) -> None:
+        super().before(name)
+        if self.work is not None and not name.startswith("SQL") and len(self.kinds) >= self.at:
             somebody_else, self.work = self.work, None
             somebody_else()
 
@@ -64,17 +66,20 @@ def wire(acme: UUID) -> Iterator[Wire]:
         yield wire
 
 
-@pytest.mark.parametrize("dies", [True, False], ids=["death", "failure"])
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [Fault.DEATH, Fault.FAILURE])
 def test_whichever_call_an_upload_ends_before_nothing_is_left(
-    acme: UUID, wire: Wire, *, dies: bool
+    acme: UUID, wire: Wire, fault: Fault, soak: Soak
 ) -> None:
-    fatal = 1
-    while not wire.survived(lambda: upload(WAV), fatal=fatal, dies=dies):
-        do_jobs()
-        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.calls.names)
-        fatal += 1
-    assert fatal > 8
+    undisturbed = Calls(fault)
+    assert wire.survived(lambda: upload(WAV), undisturbed)
+    do_jobs()
     assert len(stored(acme)) == 3
+    for calls in each_in_turn(undisturbed, soak):
+        assert not wire.survived(lambda: upload(WAV), calls)
+        do_jobs()
+        assert len(stored(acme)) == 3, calls.struck
+        assert len(rows(acme)) == 1, calls.struck
 
 
 def test_an_upload_that_was_answered_is_left_alone(acme: UUID) -> None:
@@ -85,18 +90,20 @@ def test_an_upload_that_was_answered_is_left_alone(acme: UUID) -> None:
 
 
 def test_only_its_own_folder_is_removed(acme: UUID, wire: Wire) -> None:
-    kept = UUID(upload(WAV).body["id"])
+    undisturbed = Calls(Fault.DEATH)
+    with wire.watched(undisturbed):
+        kept = UUID(upload(WAV).body["id"])
     do_jobs()
-    wire.survived(lambda: upload(WAV), fatal=wire_before_the_row(wire), dies=True)
+    wire.survived(lambda: upload(WAV), Calls(Fault.DEATH, behind_the_objects(undisturbed)))
     assert len(stored(acme)) == 6
     do_jobs()
     assert stored(acme, kept) == WHOLE
     assert len(stored(acme)) == 3
 
 
-def wire_before_the_row(wire: Wire) -> int:
+def behind_the_objects(undisturbed: Calls) -> int:
     """The number of the first call behind the last object."""
-    return len(wire.calls.names) - wire.calls.names[::-1].index("PutObject") + 1
+    return len(undisturbed.names) - undisturbed.names[::-1].index("PutObject") + 1
 
 
 def arrived() -> str:
@@ -106,89 +113,96 @@ def arrived() -> str:
     return upload_id
 
 
-@pytest.mark.parametrize("dies", [True, False], ids=["death", "failure"])
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [Fault.DEATH, Fault.FAILURE])
 def test_whichever_call_a_completion_ends_before_the_audio_comes_whole_or_not_yet(
-    acme: UUID, wire: Wire, *, dies: bool
+    acme: UUID, wire: Wire, fault: Fault, soak: Soak
 ) -> None:
     """Nothing that has arrived is lost: the jobs go on, or the client completes it again."""
-    fatal, done = 1, False
-    while not done:
+    undisturbed = Calls(fault)
+    assert wire.survived(partial(direct, "complete", arrived()), undisturbed)
+    do_jobs()
+    for number, calls in enumerate(each_in_turn(undisturbed, soak), start=2):
         upload_id = arrived()
-        done = wire.survived(lambda: direct("complete", upload_id), fatal=fatal, dies=dies)  # noqa: B023 — called at once
+        wire.survived(partial(direct, "complete", upload_id), calls)
         do_jobs()
         again = direct("complete", upload_id)
-        assert again.status == 200, (fatal, wire.calls.names)
+        assert again.status == 200, calls.struck
         do_jobs()
         made = call("library_metadata", again.body["id"], key="Acme").body
-        assert "processingStatus" not in made
-        assert stored(acme, UUID(made["id"])) == WHOLE
-        fatal += 1
-    assert fatal > 8
-    assert len(rows(acme)) == fatal - 1
+        assert "processingStatus" not in made, calls.struck
+        assert stored(acme, UUID(made["id"])) == WHOLE, calls.struck
+        assert len(rows(acme)) == number, calls.struck
 
 
 def test_an_assembled_upload_becomes_an_audio_though_nobody_asks_again(
     acme: UUID, wire: Wire
 ) -> None:
     """The request died as soon as S3 had put the parts together."""
-    upload_id = arrived()
-    wire.survived(lambda: direct("complete", upload_id), fatal=None, dies=True)
-    after = wire.calls.names.index("CompleteMultipartUpload") + 2
+    undisturbed = Calls(Fault.DEATH)
+    wire.survived(partial(direct, "complete", arrived()), undisturbed)
+    after = undisturbed.names.index("CompleteMultipartUpload") + 2
     received("JobsQueue")
-    second = arrived()
-    wire.survived(lambda: direct("complete", second), fatal=after, dies=True)
+    wire.survived(partial(direct, "complete", arrived()), Calls(Fault.DEATH, after))
     assert len(rows(acme)) == 1
     do_jobs()
     assert sorted(row.processing_status for row in rows(acme)) == ["complete", "pending"]
 
 
-@pytest.mark.parametrize("dies", [True, False], ids=["death", "failure"])
+def waiting() -> tuple[UUID, dict[str, Any]]:
+    """The id of an audio that is to be made, and the worker's job."""
+    answer = direct("complete", arrived())
+    [job, *_] = received("JobsQueue")
+    return UUID(answer.body["id"]), job
+
+
+def undisturbed_work(wire: Wire, fault: Fault) -> Calls:
+    _, job = waiting()
+    calls = Calls(fault)
+    assert wire.survived(partial(do, job), calls)
+    return calls
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", [Fault.DEATH, Fault.FAILURE])
 def test_whichever_call_the_worker_ends_before_its_next_delivery_is_enough(
-    acme: UUID, wire: Wire, *, dies: bool
+    acme: UUID, wire: Wire, fault: Fault, soak: Soak
 ) -> None:
-    fatal, done = 1, False
-    while not done:
-        answer = direct("complete", arrived())
-        [job, *_] = received("JobsQueue")
-        done = wire.survived(lambda: do(job), fatal=fatal, dies=dies)  # noqa: B023 — called at once
+    for calls in each_in_turn(undisturbed_work(wire, fault), soak):
+        audio_id, job = waiting()
+        wire.survived(partial(do, job), calls)
         do(job)
-        audio_id = answer.body["id"]
-        assert "processingStatus" not in call("library_metadata", audio_id, key="Acme").body
-        assert stored(acme, UUID(audio_id)) == WHOLE
-        fatal += 1
-    assert fatal > 8
+        made = call("library_metadata", audio_id, key="Acme").body
+        assert "processingStatus" not in made, calls.struck
+        assert stored(acme, audio_id) == WHOLE, calls.struck
 
 
 def test_an_audio_that_is_deleted_while_it_is_made_leaves_nothing(acme: UUID, wire: Wire) -> None:
     """At each call of the worker in turn, while it goes on; its message may come again."""
     at, deleted = 1, True
     while deleted:
-        audio_id = direct("complete", arrived()).body["id"]
-        [job, *_] = received("JobsQueue")
-        wire.calls = calls = Meanwhile(at=at)
-        calls.work = lambda: call("library_delete", audio_id, key="Acme")  # noqa: B023 — now
-        with suppress(ClientError):
+        audio_id, job = waiting()
+        calls = Meanwhile(at=at, work=partial(call, "library_delete", audio_id, key="Acme"))
+        with suppress(ClientError), wire.watched(calls):
             do(job)
-        at, deleted, calls.work = at + 1, calls.work is None, None
+        at, deleted = at + 1, calls.work is None
         do(job)
-        assert deleted == (rows(acme) == []), wire.calls.names
-        assert len(stored(acme)) == (0 if deleted else 3), wire.calls.names
+        assert deleted == (rows(acme) == []), calls.names
+        assert len(stored(acme)) == (0 if deleted else 3), calls.names
     assert at > 4
 
 
+@pytest.mark.soak
 def test_an_audio_that_is_deleted_after_its_worker_died_leaves_nothing(
-    acme: UUID, wire: Wire
+    acme: UUID, wire: Wire, soak: Soak
 ) -> None:
-    fatal, done = 1, False
-    while not done:
-        audio_id = direct("complete", arrived()).body["id"]
-        [job, *_] = received("JobsQueue")
-        done = wire.survived(lambda: do(job), fatal=fatal, dies=True)  # noqa: B023 — called at once
+    for calls in each_in_turn(undisturbed_work(wire, Fault.DEATH), soak):
+        audio_id, job = waiting()
+        wire.survived(partial(do, job), calls)
         assert call("library_delete", audio_id, key="Acme").status == 200
         do(job)
-        assert (stored(acme), rows(acme)) == ([], []), (fatal, wire.calls.names)
-        fatal += 1
-    assert fatal > 8
+        assert stored(acme, audio_id) == [], calls.struck
+        assert len(rows(acme)) == 1, calls.struck
 
 
 def test_what_no_worker_could_make_is_told(acme: UUID) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audioapi.identity import Principal
@@ -18,11 +17,9 @@ from audioapi.webhooks.sender import Outcome
 from tests.integration.audioapi.webhook_calls import Clock, CrashError, Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pytest
-
-    from local.template.model import Stack
 
 ALICE = Principal("alice", "acme")
 BEFORE, AFTER, MEANWHILE = "killed before", "killed after", "another copy meanwhile"
@@ -50,12 +47,9 @@ class Address:
         return Outcome(status_code=outcome if isinstance(outcome, int) else 500)
 
 
-@hypothesis_settings(
-    max_examples=40,
-    derandomize=True,
-    deadline=None,
-    # One table for all examples: each has a webhook of its own.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each empties it
 )
 @given(
     outcomes=st.lists(OUTCOMES, max_size=12),
@@ -63,12 +57,13 @@ class Address:
     order=st.lists(st.integers(0, 3), max_size=30),
 )
 def test_what_has_arrived_stays_so(
-    stack: Stack,
+    empty: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     outcomes: list[Any],
     copies: list[int],
     order: Sequence[int],
 ) -> None:
+    empty()
     queue = Queue(Clock())
     address = Address(list(outcomes), queue)
     with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audioapi.media import assemble
@@ -117,7 +117,6 @@ def cuts(draw: st.DrawFn, part: bytes) -> list[bytes]:
     return [part[a:b] for a, b in itertools.pairwise([0, *at, len(part)])]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(RECORDINGS), st.data())
 def test_a_recording_cut_anywhere_is_the_same(case: Case, data: st.DataObject) -> None:
     chunks = [chunk for part in case.sent() for chunk in data.draw(cuts(part))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audioapi.analysis.recognition.diarisation import Diariser, Partial, RecognisedUtterance
@@ -125,7 +125,6 @@ def test_an_utterance_is_told_half_a_second_after_its_end() -> None:
     assert len(utterances(list(diariser.feed(sample.silence(0.6))))) == 1
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 200_000), max_size=8))
 def test_cuts_mean_nothing(sizes: list[int]) -> None:
     diariser, rest, found = Diariser(2, Silent()), STEREO, list[RecognisedUtterance | Partial]()
