@@ -64,7 +64,7 @@ soak: $(READY)  ## Runs the random, long and crowded tests for SOAK_SECONDS (600
 live-show: $(READY)  ## Streams a conversation of MINUTES (10) live, at real time and ten times it, with drops
 	for speed in 1 10; do $(BIN)/python -m tests.e2e.show --minutes $(or $(MINUTES),10) --speed $$speed; done
 
-bench: $(READY)  ## Measures side by side with plain ways, prints a table and keeps it as .bench/latest.json
+bench: $(READY)  ## Measures side by side with plain ways; each table is printed as it ends, and kept in .bench/latest.json
 	$(BIN)/python -m tests.bench
 
 openapi: $(READY)  ## Writes docs/openapi.json anew from the functions; check compares it

@@ -60,7 +60,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     stack = reader.load(TEMPLATE, _PARAMETERS, reader.Deployment("http://a", "http://b"))
     code = ROOT if bench.quick else _compiled(bench.folder / "code")
     names = _QUICK if bench.quick else sorted(stack.functions)
-    rounds = 1 if bench.quick else 5
+    rounds = 1 if bench.quick else 3
     with bench.progress("every function and its floor, by turns", 2 * rounds * len(names)) as done:
         for name in names:
             needs = Needs.of(stack.functions[name], _routed(stack))
@@ -120,7 +120,7 @@ MEASUREMENT = Measurement(
     "Import and init in a new process, bytecode at hand, by turns with the floor: boto3 with the "
     "clients of all services that the function's policy names, Logger, pydantic, which Powertools' "
     "event handler validates with, that handler for a route, Starlette and uvicorn for a stream, "
-    "SQLAlchemy's engine where there is a database. Both make the clients. Medians of 5; Python's "
+    "SQLAlchemy's engine where there is a database. Both make the clients. Medians of 3; Python's "
     "own start isn't in.",
     _measure,
 )

@@ -88,7 +88,7 @@ def _get_item(to: Clients, _: str) -> None:
 def _pass_message(to: Clients, name: str) -> None:
     to.sqs.send_message(QueueUrl=_QUEUE_URL, MessageBody=name)
     received = to.sqs.receive_message(QueueUrl=_QUEUE_URL).get("Messages")
-    handle = received[0]["ReceiptHandle"] if received else "from silence"
+    handle = received[0]["ReceiptHandle"] if received else "of nothing"
     to.sqs.delete_message(QueueUrl=_QUEUE_URL, ReceiptHandle=handle)
 
 
@@ -107,11 +107,11 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     _prepare(moto)
     total = 2 * len(_THREADS) * size.rounds * len(_OPERATIONS)
     with (
-        _silence() as silence,
-        bench.progress("calls to the services and to a silent server, by turns", total) as done,
+        _noop_server() as noop,
+        bench.progress("calls to the services and to a no-op server, by turns", total) as done,
     ):
         for operation in _OPERATIONS:
-            yield from _calls(operation, {"moto": moto, "silence": silence}, size, done)
+            yield from _calls(operation, {"moto": moto, "noop": noop}, size, done)
     yield asyncio.run(_share(bench, size.chunks))
     bench.settle()
 
@@ -130,9 +130,9 @@ def _prepare(moto: Clients) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[Clients]:
+def _noop_server() -> Iterator[Clients]:
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.silent"],
+        [sys.executable, "-m", "tests.bench.noop_server"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -154,11 +154,11 @@ def _calls(
     }
     taken = interleaved(ways, size.rounds, done)
     for threads in _THREADS:
-        moto, silence = taken[f"moto, {threads}"], taken[f"silence, {threads}"]
+        moto, noop = taken[f"moto, {threads}"], taken[f"noop, {threads}"]
         yield Figure(
-            f"{operation.name}, {threads} thread{'s' * (threads > 1)}, over silence",
-            moto / silence,
-            seen={"calls/s": 1 / moto, "to silence, calls/s": 1 / silence},
+            f"{operation.name}, {threads} thread{'s' * (threads > 1)}, over a no-op server",
+            moto / noop,
+            seen={"calls/s": 1 / moto, "no-op calls/s": 1 / noop},
         )
 
 
@@ -214,10 +214,10 @@ MEASUREMENT = Measurement(
     "services",
     "calls to the local services, by one thread and by eight, and their share of a chunk",
     120,
-    "boto3's calls to the services of a running stack, by turns with silence: a server that "
-    "answers everything with nothing, which leaves boto3's own work. Calls a second are of all "
-    "threads together, in one process. The share is that of the message function's calls, from a "
-    "request's sending until its response is read, in the time from a chunk's sending to its "
-    "acknowledgement over the WebSocket.",
+    "boto3's calls to the services of a running stack, by turns with a server that does nothing "
+    "and answers with nothing, which leaves boto3's own work. Calls a second are of all threads "
+    "together, in one process. The share is that of the message function's calls, from a request's "
+    "sending until its response is read, in the time from a chunk's sending to its acknowledgement "
+    "over the WebSocket.",
     _measure,
 )

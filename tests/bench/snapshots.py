@@ -31,14 +31,17 @@ from tests.patience import until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from local.template.model import Function
 
+    Run = Callable[..., AbstractAsyncContextManager["Environments"]]
+
 _NO_RECORDS: Mapping[str, Any] = {"Records": []}
 _WORKER = "JobsWorkerFunction"
 _LATER = 3
-"""Environments in each round after the first one."""
+"""How many environments start in each round after the first one."""
 _TOGETHER = 20
 _MB = 1024**2
 
@@ -98,7 +101,7 @@ class Environments:
 
 
 class Starts(Logs):
-    """Logs that also hear how many seconds each environment took to be ready."""
+    """Logs that also note how many seconds each environment took to be ready."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(state, console=None)
@@ -145,9 +148,7 @@ async def _running(
             yield Environments(running, function.name, event, starts)
 
 
-async def _by_turns(
-    run: Callable[..., Any], rounds: int, done: Callable[[], None]
-) -> dict[str, Cost]:
+async def _by_turns(run: Run, rounds: int, done: Callable[[], None]) -> dict[str, Cost]:
     """Medians."""
     taken: dict[str, list[Cost]] = defaultdict(list)
     for _ in range(rounds):
@@ -198,7 +199,7 @@ def _slowest(later: list[Cost]) -> Iterator[Figure]:
     yield Figure("the most processor time of these", 1000 * cpu, "ms", at_most(30))
 
 
-async def _memory(run: Callable[..., Any], count: int) -> Figure:
+async def _memory(run: Run, count: int) -> Figure:
     async with run(snapshots=False) as environments:
         whole = await environments.memory(1)
     async with run(snapshots=True) as environments:

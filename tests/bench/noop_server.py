@@ -1,6 +1,6 @@
-"""An HTTP server that answers whatever it is asked with nothing: the least that a call can take.
+"""An HTTP server that does nothing, and answers with nothing: the least that a call can take.
 
-`python -m tests.bench.silent` prints its port, and serves until its standard input ends.
+`python -m tests.bench.noop_server` prints its port, and serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from aiohttp import web
 
 async def main() -> None:
     app = web.Application()
-    app.router.add_route("*", "/{anything:.*}", _say_nothing)
+    app.router.add_route("*", "/{anything:.*}", _answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -22,7 +22,7 @@ async def main() -> None:
     await runner.cleanup()
 
 
-async def _say_nothing(request: web.Request) -> web.Response:
+async def _answer(request: web.Request) -> web.Response:
     await request.read()
     return web.Response()
 
