@@ -101,6 +101,15 @@ def test_a_filter_graph_fails_by_our_fault_if_the_sound_is_nothing_special(
     assert messages.reason == "Error reinitializing filters!"
 
 
+def test_a_graph_without_a_decoder_is_the_bytes_fault() -> None:
+    """As FFmpeg 7.0 says it."""
+    messages = said(
+        "[aist#0:0/none @ 0x42] [error] Decoding requested, but no decoder found for: none",
+        "[aost#0:0/pcm_s16le @ 0x42] [error] Error initializing a simple filtergraph",
+    )
+    assert messages.our_fault is None
+
+
 @pytest.mark.parametrize("level", ["quiet", "panic", "fatal"])
 def test_a_quieter_level_hides_reasons_and_not_our_faults(level: str) -> None:
     messages = said("[error] Header missing", "[error] Unrecognized option 'x'.", loglevel=level)

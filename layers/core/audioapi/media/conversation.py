@@ -29,9 +29,9 @@ SAMPLE_RATE = 16_000
 
 _MOST_CHANNELS = 2
 
-# A decoder of frames for each core would keep as many back; and what FFmpeg reads before it begins
-# has to be little, or the first words of a live recording would wait for more.
-_INPUTS = ("-threads", "1", "-probesize", "4096", "-analyzeduration", "0")
+# What FFmpeg reads before it begins has to be little, or the first words of a live recording would
+# wait for more.
+_INPUTS = ("-probesize", "4096", "-analyzeduration", "0")
 # A WAV, because its header tells the channels.
 _OUTPUTS = (
     *("-map", "0:a:0", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le"),

@@ -22,7 +22,7 @@ _QUIETER = {"quiet": (), "panic": ("panic",), "fatal": ("panic", "fatal")}
 _OUR_FAULT = re.compile(
     r"Unrecognized option|Option (?:'.*' )?not found|No such filter|Protocol not found"
     r"|Error (?:applying|setting) option|Error parsing (?:a filter|filterchain)"
-    r"|(?:initializing|reinitializing) (?:a simple )?filter|Simple filtergraph"
+    r"|(?:re)?initializing filter|Simple filtergraph"
     r"|Failed to configure (?:input|output) pad|Failed to inject frame into filter network"
     r"|Requested output format|Unknown (?:input format|encoder)|Could not write header"
 )
