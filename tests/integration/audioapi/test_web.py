@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from audioapi import forms, problems, web
 from tests import forms as made
-from tests.integration.audioapi.served import served, until
+from tests.integration.audioapi.served import served
+from tests.patience import until
 from tests.sse import opened
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -36,10 +35,3 @@ def program(source: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[
 
 def all_gone(pids: list[int]) -> Callable[[], bool]:
     return lambda: not any(is_alive(pid) for pid in pids)
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.01)

@@ -45,7 +45,6 @@ def keys(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
 
 

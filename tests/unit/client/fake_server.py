@@ -20,7 +20,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from websockets.http11 import Request, Response
 
@@ -209,12 +209,6 @@ class FakeServer:
             message = "Audio file ready" if session.chunks else "No audio received"
             await connection.send(json.dumps(session.frame(message, **_file(session))))
         await connection.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the condition is another's, who sets no event
-            await asyncio.sleep(0.001)
 
 
 def _file(session: Stored) -> Frame:

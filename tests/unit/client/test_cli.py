@@ -11,13 +11,16 @@ import sys
 import wave
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
 from audio_client.cli import main
 from audio_client.frames import CHUNK_BYTES
-from tests.unit.client.fake_server import FakeServer, until
+from tests.patience import until_async
+
+if TYPE_CHECKING:
+    from tests.unit.client.fake_server import FakeServer
 
 CLIENT = Path(__file__).parents[3] / "clients" / "python"
 
@@ -232,7 +235,7 @@ async def test_standard_input_cannot_fill_the_gaps_of_a_session(server: FakeServ
 async def test_interrupting_says_how_to_resume(server: FakeServer, speech: Path) -> None:
     server.gate.clear()
     running = await process("stream", speech, "--url", server.url, "--api-key", "secret")
-    await until(lambda: len(server.seqs) == 5)
+    await until_async(lambda: len(server.seqs) == 5)
 
     running.send_signal(signal.SIGINT)
     _, err = await running.communicate()
@@ -249,7 +252,7 @@ async def test_interrupting_says_how_to_resume(server: FakeServer, speech: Path)
 
 async def test_interrupting_a_pipe_that_gives_nothing_ends_it(server: FakeServer) -> None:
     running = await process("stream", "-", "--url", server.url, "--json")
-    await until(lambda: len(server.sessions) == 1 and len(server.connections) == 1)
+    await until_async(lambda: len(server.sessions) == 1 and len(server.connections) == 1)
 
     running.send_signal(signal.SIGINT)
     await running.wait()

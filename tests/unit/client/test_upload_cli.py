@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audio_client.cli import main
-from tests.unit.client.fake_uploads import FakeUploads, until
+from tests.patience import until
+from tests.unit.client.fake_uploads import FakeUploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +166,7 @@ def test_a_command_that_was_killed_goes_on(
 def test_interrupting_says_how_to_go_on(server: FakeUploads, talk: Path) -> None:
     running = held_after_five(server, talk, "--api-key", "secret", "--file-id", "noon")
     running.send_signal(signal.SIGINT)
-    _, shown = running.communicate(timeout=20)
+    _, shown = running.communicate()
 
     assert running.returncode == 130
     assert "error: interrupted" in shown

@@ -17,7 +17,8 @@ from audio_client import (
     Uploaded,
     UploadRefusedError,
 )
-from tests.unit.client.fake_uploads import FakeUploads, until
+from tests.patience import until
+from tests.unit.client.fake_uploads import FakeUploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from audioapi.analysis.events import sse
 from audioapi.analysis.events.sse import Frame
 from audioapi.analysis.models import Event, EventType
 from audioapi.clock import now_ms
-from tests.integration.audioapi.served import served, until
+from tests.integration.audioapi.served import served
+from tests.patience import until
 from tests.sse import Sent, opened
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from tests import audio
 from tests.forms import CONTENT_TYPE, multipart
 from tests.integration.audioapi.analysis.live import live_calls
 from tests.integration.audioapi.functions import loaded
-from tests.integration.audioapi.served import served, until
+from tests.integration.audioapi.served import served
+from tests.patience import until
 from tests.sse import Sent, opened
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from local.processes.waiting import in_background
 from local.services.provision import provision
 from local.template.account import ACCOUNT, REGION
 from local.template.model import Invocation, QueueSource, Resource
+from tests.patience import until_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from local.services.aws import Aws
     from local.services.clients import Clients
@@ -85,12 +85,6 @@ def queues(aws: Aws, clients: Clients, name: str) -> Queues:
     return Queues(aws, clients, f"{name}-")
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - the queue's, not ours to set
-            await asyncio.sleep(0.02)
-
-
 async def test_messages_are_delivered_and_deleted(queues: Queues) -> None:
     queues.create("jobs")
     function = Function()
@@ -98,7 +92,7 @@ async def test_messages_are_delivered_and_deleted(queues: Queues) -> None:
         queues.send(
             "jobs", *"abc", MessageAttributes={"k": {"DataType": "String", "StringValue": "v"}}
         )
-        await until(lambda: len(function.records) == 3 and queues.count("jobs") == 0)
+        await until_async(lambda: len(function.records) == 3 and queues.count("jobs") == 0)
     record = function.records[0]
     assert record["eventSourceARN"] == queues.arn("jobs")
     assert record["messageAttributes"]["k"]["stringValue"] == "v"
@@ -111,11 +105,11 @@ async def test_messages_are_delivered_and_deleted(queues: Queues) -> None:
 
 
 async def test_a_failed_message_comes_again_after_the_visibility_timeout(queues: Queues) -> None:
-    queues.create("jobs", VisibilityTimeout="1")
+    queues.create("jobs", VisibilityTimeout="3")
     queues.send("jobs", *"abc")
     function = Function(b=1)
     async with queues.delivering("jobs", function):
-        await until(lambda: queues.count("jobs") == 0)
+        await until_async(lambda: queues.count("jobs") == 0)
     assert Counter(function.bodies) == {"a": 1, "b": 2, "c": 1}
     assert function.records[-1]["attributes"]["ApproximateReceiveCount"] == "2"
 
@@ -135,7 +129,7 @@ async def test_a_function_may_shorten_the_wait_itself(queues: Queues, clients: C
             return await super().invoke(_function, event)
 
     async with queues.delivering("jobs", Impatient(a=2)):
-        await until(lambda: queues.count("jobs") == 0)
+        await until_async(lambda: queues.count("jobs") == 0)
 
 
 async def test_what_fails_too_often_goes_to_the_dead_letter_queues_own_function(
@@ -144,24 +138,24 @@ async def test_what_fails_too_often_goes_to_the_dead_letter_queues_own_function(
     queues.create("failed")
     queues.create(
         "jobs",
-        VisibilityTimeout=1,
+        VisibilityTimeout=3,
         RedrivePolicy={"deadLetterTargetArn": queues.arn("failed"), "maxReceiveCount": "2"},
     )
     queues.send("jobs", "poison", "fine")
     worker, undertaker = Function(poison=1000), Function()
     async with queues.delivering("jobs", worker), queues.delivering("failed", undertaker):
-        await until(lambda: undertaker.bodies == ["poison"] and queues.count("failed") == 0)
+        await until_async(lambda: undertaker.bodies == ["poison"] and queues.count("failed") == 0)
     assert Counter(worker.bodies) == {"poison": 2, "fine": 1}
     assert queues.count("jobs") == 0
 
 
 async def test_a_fifo_queues_groups_keep_their_order_through_failures(queues: Queues) -> None:
-    queues.create("events.fifo", FifoQueue=True, VisibilityTimeout=1)
+    queues.create("events.fifo", FifoQueue=True, VisibilityTimeout=3)
     for body in ("a1", "b1", "a2", "a3"):
         queues.send("events.fifo", body, MessageGroupId=body[0], MessageDeduplicationId=body)
     function = Function(a1=1)
     async with queues.delivering("events.fifo", function, batch_size=1):
-        await until(lambda: queues.count("events.fifo") == 0)
+        await until_async(lambda: queues.count("events.fifo") == 0)
     assert [body for body in function.bodies if body[0] == "a"] == ["a1", "a1", "a2", "a3"]
     assert function.records[0]["attributes"]["MessageGroupId"] == "a"
 
@@ -169,8 +163,9 @@ async def test_a_fifo_queues_groups_keep_their_order_through_failures(queues: Qu
 async def test_delayed_messages_come_in_their_time(queues: Queues) -> None:
     queues.create("jobs", DelaySeconds="0")
     queues.send("jobs", "later", DelaySeconds=1)
-    queues.send("jobs", "now")
     function = Function()
     async with queues.delivering("jobs", function):
-        await until(lambda: queues.count("jobs") == 0 and len(function.bodies) == 2)
-    assert function.bodies == ["now", "later"]
+        await until_async(lambda: queues.count("jobs") == 0 and function.bodies == ["later"])
+    [times] = [record["attributes"] for record in function.records]
+    waited = int(times["ApproximateFirstReceiveTimestamp"]) - int(times["SentTimestamp"])
+    assert waited >= 1000

@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from tests.integration.local.gateways.web_function import CORS, RUN, SITE, serving, web_function
-from tests.unit.local.gateways.gateway_fakes import until
+from tests.patience import until_async
 from tests.unit.local.runtime.runtime_support import gone, logged, reports
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ async def test_a_client_that_goes_away_ends_its_stream(tmp_path: Path) -> None:
         async with site.http.get("/pieces") as response:
             (pid,) = site.pids()
             response.close()
-        await until(lambda: site.noted("gone"))
+        await until_async(lambda: site.noted("gone"))
         assert (await site.echo())["pid"] == pid, "its process goes on"
 
 
@@ -202,7 +202,7 @@ async def test_strictly_a_function_is_not_told_of_it(tmp_path: Path) -> None:
         assert (await site.echo())["pid"] != pid, "it is still busy"
         site.note("one")
         site.note("two")
-        await until(lambda: site.noted("done"))
+        await until_async(lambda: site.noted("done"))
         assert not site.noted("gone")
 
 

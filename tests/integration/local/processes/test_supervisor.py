@@ -17,7 +17,8 @@ import psutil
 
 from local.processes import supervisor
 from local.processes.supervisor import Supervisor
-from tests.integration.local.programs import all_gone, program, wait_until
+from tests.integration.local.programs import all_gone, program
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_a_killed_runner_leaves_no_process_and_no_record(tmp_path: Path) -> None
         pids = list(map(int, output.readline().split()))
         assert len(pids) == 4
         runner.kill()
-        wait_until(all_gone(pids))
+        until(all_gone(pids))
     assert not record.exists()
 
 
@@ -88,7 +89,7 @@ def test_the_guard_itself_ignores_what_ends_others(tmp_path: Path) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(pids[0], number)
         runner.kill()
-        wait_until(all_gone(pids))
+        until(all_gone(pids))
 
 
 def test_what_ends_by_itself_is_let_go(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from audioapi import database
 from local.processes.ports import free_port
 from local.services import postgres
 from local.services.postgres import Postgres, PostgresError, pristine_cluster
-from tests.integration.local.programs import all_gone, program, wait_until
+from tests.integration.local.programs import all_gone, program
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ def test_a_killed_runner_leaves_no_server_and_hinders_no_start(
         pids = list(map(int, output.readline().split()))
         assert len(pids) > 2
         runner.kill()
-        wait_until(all_gone(pids))
+        until(all_gone(pids))
     with running(home, supervisor) as server:
         assert ask(server.url, "SELECT 1") == [(1,)]
 

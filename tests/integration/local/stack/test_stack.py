@@ -17,7 +17,8 @@ import psycopg2
 import pytest
 
 from local.services.clients import connect
-from tests.integration.local.programs import ROOT, all_gone, wait_until
+from tests.integration.local.programs import ROOT, all_gone
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,12 @@ class Runner:
             cwd=ROOT,
         )
         self.record = state / "stack.json"
-        wait_until(lambda: self.process.poll() is not None or self.record.exists(), seconds=60)
-        assert self.process.poll() is None, self.process.communicate()[0]
+        until(self.record.exists, failed=self.ended)
         self.address = json.loads(self.record.read_text())
+
+    def ended(self) -> str:
+        """What it said, if it has ended."""
+        return "" if self.process.poll() is None else self.process.communicate()[0]
 
     def get(self, path: str) -> Any:
         request = Request(self.address["url"] + path, headers={"x-api-key": "dev-key"})  # noqa: S310
@@ -61,7 +65,7 @@ def running(state: Path) -> Iterator[Runner]:
             yield runner
         finally:
             runner.process.kill()
-            wait_until(lambda: not runner.record.exists())
+            until(lambda: not runner.record.exists())
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 def attempt(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*LOCAL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*LOCAL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
 
@@ -136,11 +140,11 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, tmp_path: Path) -> No
         runner.get("/api/audio/sessions")
         everybody = runner.everybody()
         runner.process.send_signal(number)
-        output, _ = runner.process.communicate(timeout=20)
+        output, _ = runner.process.communicate()
         assert runner.process.returncode == 0, output
         assert "ready: http://localhost:" in output
         assert "\x1b" not in output, "no colours where no terminal is"
-        wait_until(all_gone(everybody))
+        until(all_gone(everybody))
         assert not runner.record.exists()
 
 
@@ -150,8 +154,8 @@ def test_killed_it_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
         everybody = runner.everybody()
         assert len(everybody) > 4
         os.kill(runner.process.pid, signal.SIGKILL)
-        wait_until(all_gone(everybody))
-        wait_until(lambda: not runner.record.exists())
+        until(all_gone(everybody))
+        until(lambda: not runner.record.exists())
     with running(tmp_path) as runner:
         assert runner.get("/api/audio/sessions")["sessions"] == []
 

@@ -17,6 +17,7 @@ from local.event_sources.queues import QueuePoller
 from local.event_sources.schedules import run_schedule
 from local.processes.waiting import in_background
 from local.template.model import Invocation, QueueSource, Schedule
+from tests.patience import until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -86,12 +87,6 @@ async def polling(queue: FakeQueue, function: FakeFunction, **source: Any) -> As
         yield
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the condition is the tested code's, not ours to set
-            await asyncio.sleep(0.001)
-
-
 async def test_messages_arrive_in_the_shape_that_aws_gives_them() -> None:
     queue, function = FakeQueue("hello"), FakeFunction()
     queue.waiting[0]["MessageAttributes"] = {
@@ -101,7 +96,7 @@ async def test_messages_arrive_in_the_shape_that_aws_gives_them() -> None:
     queue.waiting[0]["MD5OfMessageAttributes"] = "d41d8cd98f00b204e9800998ecf8427e"
 
     async with polling(queue, function):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
 
     assert function.events == [
         {
@@ -139,7 +134,7 @@ async def test_messages_arrive_in_the_shape_that_aws_gives_them() -> None:
 async def test_what_a_function_took_is_deleted() -> None:
     queue, function = FakeQueue(*"abc"), FakeFunction()
     async with polling(queue, function):
-        await until(lambda: len(queue.deleted) == 3)
+        await until_async(lambda: len(queue.deleted) == 3)
     assert function.bodies == ["a", "b", "c"]
 
 
@@ -155,7 +150,7 @@ def first_batch_answers(answer: Any) -> FakeFunction:
 async def test_what_a_function_failed_on_stays_in_the_queue(error: Any) -> None:
     queue, function = FakeQueue(*"abc"), first_batch_answers(Invocation(error=error))
     async with polling(queue, function, **TWO_BATCHES):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
     assert queue.deleted == {"receipt-c"}
 
 
@@ -163,7 +158,7 @@ async def test_only_the_reported_failures_stay_in_the_queue() -> None:
     queue = FakeQueue(*"abc")
     function = FakeFunction(lambda _: {"batchItemFailures": [{"itemIdentifier": "id-b"}]})
     async with polling(queue, function, partial_failures=True):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
     assert queue.deleted == {"receipt-a", "receipt-c"}
 
 
@@ -171,7 +166,7 @@ async def test_a_report_of_failures_means_nothing_unless_the_template_says_so() 
     queue = FakeQueue(*"ab")
     function = FakeFunction(lambda _: {"batchItemFailures": [{"itemIdentifier": "id-b"}]})
     async with polling(queue, function, partial_failures=False):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
     assert queue.deleted == {"receipt-a", "receipt-b"}
 
 
@@ -181,7 +176,7 @@ async def test_a_report_of_failures_means_nothing_unless_the_template_says_so() 
 async def test_an_empty_report_is_success(answer: Any) -> None:
     queue = FakeQueue(*"ab")
     async with polling(queue, FakeFunction(lambda _: answer), partial_failures=True):
-        await until(lambda: queue.deleted == {"receipt-a", "receipt-b"})
+        await until_async(lambda: queue.deleted == {"receipt-a", "receipt-b"})
 
 
 @pytest.mark.parametrize(
@@ -200,21 +195,21 @@ async def test_an_empty_report_is_success(answer: Any) -> None:
 async def test_a_malformed_report_fails_the_whole_batch(answer: Any) -> None:
     queue, function = FakeQueue(*"abc"), first_batch_answers(answer)
     async with polling(queue, function, **TWO_BATCHES):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
     assert queue.deleted == {"receipt-c"}
 
 
 async def test_batches_are_as_large_as_the_template_allows() -> None:
     queue, function = FakeQueue(*map(str, range(25))), FakeFunction()
-    async with polling(queue, function, batch_size=20, window=0.2):
-        await until(lambda: len(queue.deleted) == 25)
+    async with polling(queue, function, batch_size=20, window=2):
+        await until_async(lambda: len(queue.deleted) == 25)
     assert [len(event["Records"]) for event in function.events] == [20, 5]
 
 
 async def test_no_more_batches_run_at_once_than_the_template_allows() -> None:
     queue, function = FakeQueue(*map(str, range(12))), FakeFunction()
     async with polling(queue, function, batch_size=1, maximum_concurrency=2):
-        await until(lambda: len(queue.deleted) == 12)
+        await until_async(lambda: len(queue.deleted) == 12)
     assert function.most_running == 2
 
 
@@ -224,7 +219,7 @@ async def test_a_service_that_fails_for_a_while_stops_nothing(
     monkeypatch.setattr("local.event_sources.queues.AFTER_ERROR", 0.001)
     queue, function = FakeQueue("a", fails=2), FakeFunction()
     async with polling(queue, function):
-        await until(lambda: queue.deleted == {"receipt-a"})
+        await until_async(lambda: queue.deleted == {"receipt-a"})
     assert [entry.message.startswith("Jobs can't be polled") for entry in caplog.records] == [
         True,
         True,
@@ -238,17 +233,17 @@ async def test_a_function_that_cannot_even_be_run_stops_nothing() -> None:
 
     queue = FakeQueue("a", "b")
     async with polling(queue, FakeFunction(broken_once), batch_size=1):
-        await until(lambda: queue.deleted == {"receipt-b"})
+        await until_async(lambda: queue.deleted == {"receipt-b"})
 
 
 async def test_a_poller_that_is_stopped_takes_no_more() -> None:
     queue, function = FakeQueue("a"), FakeFunction()
     async with polling(queue, function):
-        await until(lambda: bool(queue.deleted))
+        await until_async(lambda: bool(queue.deleted))
     queue.waiting.extend(FakeQueue("late").waiting)
     threads = [t for t in threading.enumerate() if t.name.startswith("Jobs")]
     for thread in threads:
-        await asyncio.to_thread(thread.join, 5)
+        await asyncio.to_thread(thread.join)
     assert function.bodies == ["a"]
 
 
@@ -259,7 +254,7 @@ def ticking(schedule: Schedule, function: FakeFunction) -> AbstractAsyncContextM
 async def test_a_schedule_runs_again_and_again_with_eventbridges_event() -> None:
     function = FakeFunction()
     async with ticking(Schedule("Sweep", "Sweeper", period=0.01), function):
-        await until(lambda: len(function.events) >= 3)
+        await until_async(lambda: len(function.events) >= 3)
     event = function.events[0]
     assert event["source"] == "aws.scheduler"
     assert event["detail-type"] == "Scheduled Event"
@@ -269,14 +264,14 @@ async def test_a_schedule_runs_again_and_again_with_eventbridges_event() -> None
 async def test_a_schedules_own_input_is_its_event() -> None:
     function = FakeFunction()
     async with ticking(Schedule("Sweep", "Sweeper", 0.001, {"limit": 5}), function):
-        await until(lambda: bool(function.events))
+        await until_async(lambda: bool(function.events))
     assert function.events[0] == {"limit": 5}
 
 
 async def test_runs_of_a_schedule_never_overlap() -> None:
     function = FakeFunction()
     async with ticking(Schedule("Sweep", "Sweeper", period=0.00001), function):
-        await until(lambda: len(function.events) >= 20)
+        await until_async(lambda: len(function.events) >= 20)
     assert function.most_running == 1
 
 
@@ -286,4 +281,4 @@ async def test_a_schedule_survives_a_run_that_fails() -> None:
 
     function = FakeFunction(broken)
     async with ticking(Schedule("Sweep", "Sweeper", period=0.001), function):
-        await until(lambda: len(function.events) >= 3)
+        await until_async(lambda: len(function.events) >= 3)

@@ -11,8 +11,6 @@ from local.template.model import Invocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DEADLINE = 10.0
-
 
 class FakeInvoker:
     """Answers what `functions` return, an Invocation or a payload, and remembers the events."""
@@ -34,12 +32,3 @@ def returning(payload: object) -> Callable[[Mapping[str, Any]], object]:
 
 async def never(_event: Mapping[str, Any]) -> None:
     await asyncio.Event().wait()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition that the gateway brings about."""
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.001)

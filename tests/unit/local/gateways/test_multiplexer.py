@@ -20,7 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from local.gateways.multiplexer import HEAD_LIMIT, Gateway, Multiplexer, listen, rewrite
 from local.gateways.websocket_connection import POSTS_IN_FLIGHT
 from local.template.model import HttpApi, Stack, WebSocketApi, WebSocketRoute
-from tests.unit.local.gateways.gateway_fakes import DEADLINE, FakeInvoker, returning, until
+from tests.patience import until_async
+from tests.unit.local.gateways.gateway_fakes import FakeInvoker, returning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -155,8 +156,7 @@ async def test_a_head_that_comes_byte_by_byte_is_cut_off() -> None:
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
 
-    async with asyncio.timeout(DEADLINE):
-        assert await reader.read() == b""
+    assert await reader.read() == b""
     assert front.transports == set()
     await _close(writer)
     await front.close()
@@ -184,7 +184,7 @@ async def test_a_client_that_sends_and_never_reads_holds_up_nobody_else() -> Non
     ):
         stuck.transport.pause_reading()
         sending = asyncio.create_task(_send_forever(stuck))
-        await until(stuck.transport.get_write_buffer_size)
+        await until_async(stuck.transport.get_write_buffer_size)
         for number in range(20):
             await websocket.send(str(number))
             assert await websocket.recv() == str(number)
@@ -193,7 +193,7 @@ async def test_a_client_that_sends_and_never_reads_holds_up_nobody_else() -> Non
         assert max(buffered) < 1024 * 1024
         sending.cancel()
         stuck.transport.abort()
-        await until(lambda: gateway.websocket.connections == 1)
+        await until_async(lambda: gateway.websocket.connections == 1)
 
 
 async def test_who_closes_half_of_a_websocket_still_hears_the_rest() -> None:
@@ -208,9 +208,8 @@ async def test_who_closes_half_of_a_websocket_still_hears_the_rest() -> None:
         writer.write(close_frame)
         writer.write_eof()
 
-        async with asyncio.timeout(DEADLINE):
-            assert await reader.read() == b"\x88\x02\x03\xe8"
-        await until(lambda: gateway.websocket.connections == 0)
+        assert await reader.read() == b"\x88\x02\x03\xe8"
+        await until_async(lambda: gateway.websocket.connections == 0)
         await _close(writer)
 
 
@@ -225,7 +224,7 @@ async def test_leaving_in_the_middle_of_a_request_breaks_nothing() -> None:
     async with serving(invoker) as gateway, aiohttp.ClientSession() as session:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\n\r\n")
-        await until(lambda: invoker.events["http"])
+        await until_async(lambda: invoker.events["http"])
         await _close(writer)
         go.set()
         async with session.post(f"{gateway.url}/echo") as response:
@@ -319,7 +318,7 @@ async def test_a_post_to_a_client_that_left_is_gone() -> None:
     async with serving(invoker) as gateway:
         async with connected(gateway, invoker) as (_, id_):
             pass
-        await until(lambda: gateway.websocket.connections == 0)
+        await until_async(lambda: gateway.websocket.connections == 0)
         with calling(gateway.url) as client, pytest.raises(client.exceptions.GoneException):
             await asyncio.to_thread(client.post_to_connection, ConnectionId=id_, Data=b"late")
 

@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from local.gateways.websocket_api import MESSAGES_IN_FLIGHT, WebSocketGateway
 from local.template.model import Invocation, WebSocketApi, WebSocketRoute
-from tests.unit.local.gateways.gateway_fakes import DEADLINE, FakeInvoker, never, returning, until
+from tests.patience import until_async
+from tests.unit.local.gateways.gateway_fakes import FakeInvoker, never, returning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -73,8 +74,7 @@ async def refusal(gateway: WebSocketGateway, stage: str = "dev") -> Response:
 async def closing(socket: ClientConnection) -> tuple[int, str]:
     """Wait for the server to close, and return its code and reason."""
     with pytest.raises(ConnectionClosed) as closed:
-        async with asyncio.timeout(DEADLINE):
-            await socket.recv()
+        await socket.recv()
     frame = closed.value.rcvd
     assert frame
     return frame.code, frame.reason
@@ -109,7 +109,7 @@ async def test_connect_message_and_disconnect_events_are_those_of_aws() -> None:
         ) as socket:
             await socket.send("hello")
             assert await socket.recv() == "hello"
-        await until(lambda: invoker.events["disconnect"])
+        await until_async(lambda: invoker.events["disconnect"])
         host = f"127.0.0.1:{gateway.port}"
 
     (opened,), (said,), (left,) = (
@@ -230,7 +230,7 @@ async def test_who_leaves_during_connect_is_disconnected() -> None:
         writer.close()
         await writer.wait_closed()
         left.set()
-        await until(lambda: invoker.events["disconnect"])
+        await until_async(lambda: invoker.events["disconnect"])
 
         assert gateway.connections == 0
         assert context(invoker.events["disconnect"][0])["disconnectStatusCode"] == 1006
@@ -251,7 +251,7 @@ async def test_the_selection_expression_chooses_the_route(message: str, route: s
     invoker = functions()
     async with serving(invoker) as gateway, connect(url(gateway)) as socket:
         await socket.send(message)
-        await until(lambda: invoker.events[route])
+        await until_async(lambda: invoker.events[route])
 
         assert context(invoker.events[route][0])["routeKey"] in (route, f"${route}")
 
@@ -301,7 +301,7 @@ async def test_a_client_that_outruns_its_functions_is_not_read() -> None:
     async with serving(invoker) as gateway, connect(url(gateway)) as socket:
         for number in range(MESSAGES_IN_FLIGHT + 2):
             await socket.send(str(number))
-        await until(lambda: len(invoker.events["default"]) == MESSAGES_IN_FLIGHT)
+        await until_async(lambda: len(invoker.events["default"]) == MESSAGES_IN_FLIGHT)
         await (await socket.ping())
 
         assert len(invoker.events["default"]) == MESSAGES_IN_FLIGHT
@@ -375,7 +375,7 @@ async def test_strictly_a_binary_frame_closes_with_1003() -> None:
         await socket.send(b"\x00\xff")
 
         assert (await closing(socket))[0] == 1003
-        await until(lambda: invoker.events["disconnect"])
+        await until_async(lambda: invoker.events["disconnect"])
     assert invoker.events["default"] == []
     assert context(invoker.events["disconnect"][0])["disconnectStatusCode"] == 1003
 
@@ -412,7 +412,7 @@ async def test_an_idle_connection_is_closed() -> None:
         connect(url(gateway)) as socket,
     ):
         assert await closing(socket) == (1001, "Going away")
-        await until(lambda: invoker.events["disconnect"])
+        await until_async(lambda: invoker.events["disconnect"])
     assert context(invoker.events["disconnect"][0])["disconnectReason"] == "Going away"
 
 
@@ -428,7 +428,7 @@ async def test_an_old_connection_is_closed_however_busy() -> None:
                 await socket.recv()
 
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(talk(), DEADLINE)
+            await talk()
         assert closed.value.rcvd
         assert closed.value.rcvd.code == 1001
 
@@ -445,10 +445,10 @@ async def test_messages_under_way_outlive_their_connection() -> None:
     async with serving(invoker) as gateway:
         async with connect(url(gateway)) as socket:
             await socket.send("1")
-            await until(lambda: invoker.events["default"])
-        await until(lambda: invoker.events["disconnect"])
+            await until_async(lambda: invoker.events["default"])
+        await until_async(lambda: invoker.events["disconnect"])
         go.set()
-        await asyncio.wait_for(finished.wait(), DEADLINE)
+        await finished.wait()
 
 
 async def test_closing_says_goodbye_to_everybody() -> None:
@@ -463,10 +463,9 @@ async def test_closing_says_goodbye_to_everybody() -> None:
 
 async def test_closing_does_not_wait_for_functions_that_never_end() -> None:
     invoker = functions(connect=never)
-    async with asyncio.timeout(DEADLINE):
-        gateway = WebSocketGateway([API], invoker)
-        await gateway.start()
-        handshake: Awaitable[Any] = asyncio.ensure_future(refusal(gateway))
-        await until(lambda: invoker.events["connect"])
-        await gateway.close(grace=0)
-        assert (await handshake).status_code == 502
+    gateway = WebSocketGateway([API], invoker)
+    await gateway.start()
+    handshake: Awaitable[Any] = asyncio.ensure_future(refusal(gateway))
+    await until_async(lambda: invoker.events["connect"])
+    await gateway.close(grace=0)
+    assert (await handshake).status_code == 502

@@ -11,7 +11,7 @@ from local.processes.sessions import is_alive
 from local.runtime.functions import Functions
 from local.runtime.logs import Logs
 from local.template.model import Function, Invocation
-from tests.unit.local.gateways.gateway_fakes import until
+from tests.patience import until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -119,9 +119,9 @@ def hang(functions: Functions, root: Path, *sessions: bool) -> asyncio.Task[Invo
 
 async def hanging(root: Path, count: int) -> list[int]:
     """The pids of a hanging handler and of its children, once there are `count` of them."""
-    await until(lambda: len(notes(root)) == count)
+    await until_async(lambda: len(notes(root)) == count)
     return [int(pid) for pid in notes(root)]
 
 
 async def gone(*pids: int) -> None:
-    await until(lambda: not any(is_alive(pid) for pid in pids))
+    await until_async(lambda: not any(is_alive(pid) for pid in pids))

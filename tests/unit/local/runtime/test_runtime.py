@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.runtime import functions as runtime
 from local.template.model import Function
-from tests.unit.local.gateways.gateway_fakes import until
+from tests.patience import until_async
 from tests.unit.local.runtime.runtime_support import (
     do,
     function,
@@ -59,7 +59,7 @@ async def test_calls_at_once_get_processes_of_their_own_up_to_the_limit(tmp_path
         calls = [
             asyncio.create_task(do(functions, "turn", name=number, **files)) for number in range(5)
         ]
-        await until(lambda: len(notes(tmp_path)) == 3)
+        await until_async(lambda: len(notes(tmp_path)) == 3)
         assert len(functions.pids("Worker")) == 3
         (tmp_path / "go").touch()
         results = await asyncio.gather(*calls)
@@ -104,7 +104,7 @@ async def test_a_call_that_runs_finishes_on_the_source_that_it_began_with(tmp_pa
     files = {"notes": str(tmp_path / "notes"), "go": str(tmp_path / "go")}
     async with running(worker) as functions:
         call = asyncio.create_task(do(functions, "turn", name="old", **files))
-        await until(lambda: notes(tmp_path))
+        await until_async(lambda: notes(tmp_path))
         (worker.code / "app.py").write_text("def handler(event, context): return 'new'\n")
         assert (await do(functions, "pid")).payload == "new"
         (tmp_path / "go").touch()
@@ -166,11 +166,11 @@ async def test_a_caller_that_gives_up_does_not_stop_the_function(tmp_path: Path)
     files = {"notes": str(tmp_path / "notes"), "go": str(tmp_path / "go")}
     async with running(function(tmp_path)) as functions:
         call = asyncio.create_task(do(functions, "turn", name="1", **files))
-        await until(lambda: notes(tmp_path))
+        await until_async(lambda: notes(tmp_path))
         call.cancel()
         await asyncio.wait({call})
         (tmp_path / "go").touch()
-        await until(lambda: reports(tmp_path))
+        await until_async(lambda: reports(tmp_path))
 
     assert [report["status"] for report in reports(tmp_path)] == ["success"]
 

@@ -13,7 +13,7 @@ import pytest
 from local.runtime import environment
 from local.runtime.runtime_api import PAYLOAD_LIMIT, NotTakenError, Request, RuntimeApi
 from local.template.model import Invocation
-from tests.unit.local.gateways.gateway_fakes import until
+from tests.patience import until_async
 from tests.unit.local.runtime.runtime_support import (
     HANDLER,
     do,
@@ -67,7 +67,7 @@ async def test_killing_a_process_that_is_free_costs_a_cold_start(tmp_path: Path)
     async with running(function(tmp_path)) as functions:
         first = (await do(functions, "pid")).payload
         os.kill(first, signal.SIGKILL)
-        await until(lambda: not functions.pids("Worker"))
+        await until_async(lambda: not functions.pids("Worker"))
         second = await do(functions, "pid")
 
     assert second.error is None
@@ -82,7 +82,7 @@ async def test_a_request_that_a_dead_process_never_took_goes_to_another() -> Non
             asking = asyncio.create_task(
                 client.get(f"http://{address}/2018-06-01/runtime/invocation/next")
             )
-            await asyncio.wait_for(api.initialised, 10)
+            await api.initialised
             asking.cancel()
             await asyncio.wait({asking})
         request = Request(b"{}", "arn", 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -113,12 +112,6 @@ def working() -> Iterator[None]:
         finally:
             over.set()
             done.result()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Returns when the condition holds; the test's time-out bounds it."""
-    while not condition():
-        time.sleep(0.02)
 
 
 def next_message() -> Any:

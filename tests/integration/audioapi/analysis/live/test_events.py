@@ -33,6 +33,7 @@ from tests.integration.audioapi.analysis.live.live_calls import (
     transcript,
     working,
 )
+from tests.patience import until_async
 
 if TYPE_CHECKING:
     from audioapi.analysis.live.event_stream import Attachment, Message
@@ -173,9 +174,7 @@ async def test_an_open_stream_keeps_its_lease() -> None:
         await anext(stream)
     waiting = asyncio.ensure_future(anext(stream))
     began = leased_until(session_id)
-    async with asyncio.timeout(10):
-        while leased_until(session_id) < began + 100:  # noqa: ASYNC110 — it is in a table
-            await asyncio.sleep(0.01)
+    await until_async(lambda: leased_until(session_id) >= began + 100)
     tell(session_id, DONE)
     assert (await waiting).event == DONE
     await stream.aclose()
@@ -291,13 +290,8 @@ async def test_a_request_that_is_cancelled_lets_go_of_the_lease() -> None:
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                attach(session_id)
-                break
-            except ConflictError:
-                await asyncio.sleep(0.01)
+    await until_async(lambda: leased_until(session_id) == 0)
+    attach(session_id)
 
 
 async def test_log_lines_of_a_stream_begin_with_the_conversations_id(

@@ -15,7 +15,8 @@ from audioapi.analysis.live.models import Status
 from audioapi.clock import now_ms
 from tests.integration.audioapi.analysis.live import live_calls
 from tests.integration.audioapi.functions import loaded
-from tests.integration.audioapi.served import served, until
+from tests.integration.audioapi.served import served
+from tests.patience import until
 from tests.sse import Sent, opened
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_there_is_one_consumer_and_another_after_it_left(url: str, session_id: s
         with attached(url, session_id) as next_one:
             return next_one.status == 200
 
-    until(free, seconds=5)
+    until(free)
 
 
 def test_a_consumer_that_nobody_saw_leave_loses_its_place_to_one_that_wants_it(

@@ -49,10 +49,10 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
     plain,
     told,
     types,
-    until,
     work,
     working,
 )
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
     RATE,
     SPEECH,
     told,
-    until,
     working,
 )
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
