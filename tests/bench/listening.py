@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,16 +46,20 @@ def live(path: Path) -> dict[str, Any]:
 
 def plain(path: Path) -> dict[str, Any]:
     began = time.process_time()
-    recognise(path.read_bytes())
+    recognise(decoder(), path.read_bytes())
     return {"cpu": time.process_time() - began}
 
 
-def recognise(pcm: bytes) -> None:
-    """The least there is to do to hear words: PocketSphinx's pass over all of it at once."""
-    decoder = Decoder(loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw(pcm, full_utt=True)
-    decoder.end_utt()
+@cache
+def decoder() -> Any:
+    return Decoder(loglevel="FATAL")
+
+
+def recognise(by: Any, pcm: bytes) -> None:
+    """The least there is to do to hear words: a pass of PocketSphinx's over all of it at once."""
+    by.start_utt()
+    by.process_raw(pcm, full_utt=True)
+    by.end_utt()
 
 
 def _told(found: Iterator[object]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,6 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
@@ -19,11 +18,11 @@ from local.services import ffmpeg
 from tests.bench.bench import ROOT, Bench, Measurement
 from tests.bench.helpers import Worker
 from tests.bench.results import Figure, Target, at_most
-from tests.bench.timing import Cost, cost, interleaved
+from tests.bench.timing import Cost, Way, cost, interleaved
 from tests.bench.worker import CALLER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _SPEECH = ROOT / "local" / "samples" / "speech.wav"
@@ -48,23 +47,6 @@ class Peak:
 
     worker: float
     together: float
-
-
-class Way:
-    """Seconds of the clock for one time, and of processors at the median of all."""
-
-    def __init__(self, way: Callable[[], Cost]) -> None:
-        self._way = way
-        self._cpu: list[float] = []
-
-    def __call__(self) -> float:
-        taken = self._way()
-        self._cpu.append(taken.cpu)
-        return taken.wall
-
-    @property
-    def cpu(self) -> float:
-        return median(self._cpu)
 
 
 _LENGTHS = (Length("10 minutes", 600, 5), Length("1 hour", 3600, 5, at_most(2)))

@@ -43,6 +43,23 @@ def _cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
+class Way:
+    """Seconds of the clock for one time, and of processors at the median of all."""
+
+    def __init__(self, way: Callable[[], Cost]) -> None:
+        self._way = way
+        self._cpu: list[float] = []
+
+    def __call__(self) -> float:
+        taken = self._way()
+        self._cpu.append(taken.cpu)
+        return taken.wall
+
+    @property
+    def cpu(self) -> float:
+        return median(self._cpu)
+
+
 def cpu_seconds(pid: int) -> float:
     """That another process's threads have taken. On Linux to the nanosecond: its other counts are
     in hundredths of a second.
