@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from _pytest.nodeid import NodeId
 
 from tests.patience import PATIENCE
 from tests.soak import SECONDS, Soak
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 SOAKED = pytest.StashKey[list[Soak]]()
 SHARE = pytest.StashKey[float]()
@@ -35,12 +40,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARE] = 0.0
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
     """Hypothesis's tests take part in a soak, whatever they are."""
     for item in items:
         if isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj):
             item.add_marker("soak")
+    yield
+    if hasattr(config, "workerinput"):
+        keep_groups(items)
+
+
+def keep_groups(items: list[pytest.Item]) -> None:
+    """Of tests, which pytest-xdist 3.8 writes where pytest 9.2 doesn't look for them.
+    https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+    for item in items:
+        if group := item.get_closest_marker("xdist_group"):
+            item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

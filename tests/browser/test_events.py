@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.browser import page
 from tests.e2e import live
 from tests.e2e.stack import kill
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 PUBLISHED = """
 const eventSource = new EventSource('/analyze/live/session123/events');

@@ -5,6 +5,7 @@ The tests of a stack run in one worker, one after the other, and those of anothe
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tests.e2e.stack import Stack, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STACKS = ("stack", "tuned", "newcomer")
 
@@ -27,10 +29,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group(name))
 
 
+def home(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder of the run's only stack of that name: another worker's would cost as much again."""
+    run = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    folder = run / name
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """As a newcomer's is."""
-    with running(tmp_path_factory.mktemp("stack"), ending=signal.SIGTERM) as up:
+    with running(home(tmp_path_factory, "stack"), ending=signal.SIGTERM) as up:
         yield up
 
 
@@ -40,7 +52,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     job as often as it takes.
     """
     with running(
-        tmp_path_factory.mktemp("tuned"),
+        home(tmp_path_factory, "tuned"),
         "--strict",
         ending=signal.SIGKILL,
         LogLevel="DEBUG",
@@ -58,5 +70,5 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     """Has a copy of the project, in which `make run` runs until Ctrl-C."""
-    with arrived(tmp_path_factory.mktemp("newcomer") / "project") as somebody:
+    with arrived(home(tmp_path_factory, "newcomer") / "project") as somebody:
         yield somebody

@@ -61,6 +61,6 @@ def test_answers_are_as_described(
         @given(operation.as_strategy())
         @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
         def answers(case: Any) -> None:
-            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS)
+            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS, timeout=None)
 
         answers()
