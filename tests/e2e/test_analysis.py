@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,8 @@ from tests.e2e.stack import kill
 from tests.patience import until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.e2e.stack import Stack
     from tests.soak import Soak
 
@@ -187,20 +190,23 @@ def test_metrics_tell_of_what_was_streamed(stack: Stack) -> None:
 
 @pytest.mark.soak
 def test_many_conversations_at_once(tuned: Stack, soak: Soak) -> None:
-    def converse(number: int) -> live.Consumer:
-        session = live.start(tuned, goal=f"the {number}th")
-        consumer = live.Consumer(session)
-        session.speak(live.conversation(1.2, 1.0), speed=2)
-        session.control("finalize")
-        consumer.listen()
-        return consumer
-
     conversations = soak.count("conversations", few=4, many=20)
-    with ThreadPoolExecutor(conversations) as clients:
-        consumers = list(clients.map(converse, range(conversations)))
-    for consumer in consumers:
-        check_whole(consumer, utterances=2)
-        assert consumer.said("done") == [{"conversation_id": consumer.live.conversation_id}]
+    for seed in soak.seeds(few=1):
+        talks = [random.Random(seed + number).sample(BREATHS, 2) for number in range(conversations)]
+        with ThreadPoolExecutor(conversations) as clients:
+            consumers = list(clients.map(partial(converse, tuned), talks))
+        for consumer in consumers:
+            check_whole(consumer, utterances=2)
+            assert consumer.said("done") == [{"conversation_id": consumer.live.conversation_id}]
+
+
+def converse(stack: Stack, breaths: Sequence[float]) -> live.Consumer:
+    session = live.start(stack, goal="Find out how much he may do for them")
+    consumer = live.Consumer(session)
+    session.speak(live.conversation(*breaths), speed=2)
+    session.control("finalize")
+    consumer.listen()
+    return consumer
 
 
 @pytest.mark.soak

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
@@ -56,11 +56,13 @@ def test_answers_are_as_described(
     api = schemathesis.openapi.from_dict(document).include(path_regex=f"^({family})")
     operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
     assert operations
-    for operation in operations:
+    for number in soak.seeds(few=1):
+        for operation in operations:
 
-        @given(operation.as_strategy())
-        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-        def answers(case: Any) -> None:
-            case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS, timeout=None)
+            @seed(number)
+            @given(operation.as_strategy())
+            @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+            def answers(case: Any) -> None:
+                case.call_and_validate(base_url=stack.url, headers=key, checks=CHECKS, timeout=None)
 
-        answers()
+            answers()
