@@ -123,7 +123,7 @@ def _priced(counted: Counted, service: str) -> float:
 MEASUREMENT = Measurement(
     "calls",
     "AWS calls for a chunk, counted, and dollars for an hour of audio",
-    90,
+    60,
     "Counted at botocore while a session of 24,000-byte chunks goes through the functions' "
     "handlers, and its jobs through the worker's. Prices: AWS price list, us-east-1, 2026-11; "
     "requests, fold jobs' requests, connection minutes and log lines, with the message function "

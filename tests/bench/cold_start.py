@@ -116,7 +116,7 @@ def _figure(name: str, taken: Mapping[str, float]) -> Figure:
 MEASUREMENT = Measurement(
     "cold",
     "cold start of every function over what its libraries take",
-    600,
+    300,
     "Import and init in a new process, bytecode at hand, by turns with the floor: boto3 with the "
     "clients of all services that the function's policy names, Logger, pydantic, which Powertools' "
     "event handler validates with, that handler for a route, Starlette and uvicorn for a stream, "

@@ -179,7 +179,7 @@ def _folded(session: Session) -> int:
 MEASUREMENT = Measurement(
     "finish",
     "finishing a session over one plain ffmpeg pass, at 1 minute, 1 hour and 6 hours",
-    300,
+    200,
     "The jobs worker's own code on PCM in chunks of 24,000 bytes, folded by its own fold jobs, "
     "from its first look at the session to the news in the queue; the plain pass reads the same "
     "samples from a file and writes a WAV to the same disk. S3 is a folder: its latency is "

@@ -254,7 +254,7 @@ def _event(query: Mapping[str, str]) -> dict[str, Any]:
 MEASUREMENT = Measurement(
     "library",
     "p95 of a page of 100,000 audios over a bare SELECT 1 through the same kind of function",
-    90,
+    60,
     "Pages of 20, by turns with the floor, each through a process of AWS's runtime client that is "
     "warm. The floor is a function that checks the same token and answers with a SELECT 1 from "
     "the same PostgreSQL; the gateway is in neither. A page is two queries, for every one tells "

@@ -38,7 +38,6 @@ _RATE = 44100
 _DATA = pcm(rate=_RATE, channels=1, seconds=1.0)[:_CHUNK_BYTES]
 _THREADS = (1, 8)
 _WARMING_UP = 3
-_READY_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ async def _share(bench: Bench, chunk_count: int) -> Figure:
                 handled.append(handler.do("chunk", seq=2 * number + 1))
                 done()
         await wire.ask(CLOSE)
-        await wire.receive(seconds=_READY_SECONDS)
+        await wire.receive()
     return _share_figure(acks[_WARMING_UP:], handled[_WARMING_UP:])
 
 
@@ -213,7 +212,7 @@ def _share_figure(acks: list[float], handled: list[dict[str, float]]) -> Figure:
 MEASUREMENT = Measurement(
     "services",
     "calls to the local services, by one thread and by eight, and their share of a chunk",
-    120,
+    65,
     "boto3's calls to the services of a running stack, by turns with a server that does nothing "
     "and answers with nothing, which leaves boto3's own work. Calls a second are of all threads "
     "together, in one process. The share is that of the message function's calls, from a request's "

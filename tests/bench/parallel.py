@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 24_000
 _RATE = 8000
 _CONNECTING = 16
-_READY_SECONDS = 300
 _SLOW = 5.0
 _MOST_PROCESSES = 32
 
@@ -159,7 +158,7 @@ async def _stream(wire: Wire, pieces: list[bytes], pace: float, phase: float) ->
 async def _finish(stack: Stack, wire: Wire, pieces: list[bytes], done: Callable[[], None]) -> None:
     """Raises LostError if the session's WAV has other samples than were sent."""
     await wire.ask(_close(len(pieces)))
-    ready = await wire.receive(seconds=_READY_SECONDS)
+    ready = await wire.receive()
     file = await asyncio.to_thread(stack.download, ready["download_url"])
     done()
     if samples_of(file) != b"".join(pieces):

@@ -256,7 +256,7 @@ def _encode(made: Path, seconds: int) -> None:
 MEASUREMENT = Measurement(
     "process",
     "processing an hour of MP3 over one plain ffmpeg pass, its memory, and the transcription",
-    240,
+    300,
     "The jobs worker's own code on speech as MP3, 44.1 kHz, stereo, 128 kbit/s: normalised WAV, "
     "loudness, peaks, silences and memories, without a transcript; the plain pass reads the same "
     "file and writes a 16 kHz mono WAV to the same disk. S3 is a folder, so its latency is "

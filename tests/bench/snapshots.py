@@ -219,7 +219,7 @@ async def _memory(run: Run, count: int) -> Figure:
 MEASUREMENT = Measurement(
     "snapshot",
     "starts of environments from a snapshot over a bare `python -c pass`, and their memory",
-    120,
+    50,
     "By turns, medians: a bare Python's start and end; an environment without snapshots; a first "
     "one, for which its function is initialised; and later ones, forked from what the first was. "
     "Ready is from the call for it until it asks for its first event; processor time is the fork's "

@@ -74,7 +74,7 @@ async def _session(stack: Stack, audio: list[bytes], window: int, round_trip: fl
 MEASUREMENT = Measurement(
     "window",
     "whole-session time with one chunk in flight over 16, at 0 and 100 ms added round trip",
-    90,
+    45,
     "100 chunks of 4 KB by the Python client, from the handshake to “Audio file ready”. The "
     "round trip is added between client and gateway. What 16 in flight gain is bounded by the "
     "local services, which do one call at a time.",
