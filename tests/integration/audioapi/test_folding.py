@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from local.template.model import Stack
 
 AUDIO = pcm(rate=16000, channels=1, seconds=1.0)
-PIECES = [AUDIO[at : at + 800] for at in range(0, len(AUDIO), 800)]
+PIECES = [AUDIO[at : at + 1600] for at in range(0, len(AUDIO), 1600)]
 
 
 @pytest.fixture
 def session_id(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(chunks, "FOLD_EVERY", 8)
+    monkeypatch.setattr(chunks, "FOLD_EVERY", 4)
     return str(connect(sample_rate="16000")["session_id"])
 
 
@@ -57,7 +57,7 @@ def test_runs_are_read_instead_of_their_chunks(
         say(audio(piece, seq))
         work()
     read = end(session_id, monkeypatch)
-    assert len(PIECES) == 40
+    assert len(PIECES) == 20
     assert len(read) == 5
     assert all(f"chunks/{session_id}/runs/" in key for key in read)
     assert samples(stack, session_id) == AUDIO
@@ -68,12 +68,12 @@ def test_runs_are_read_instead_of_their_chunks(
 def test_a_gap_is_not_folded_over(
     stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = 11
+    late = 5
     for seq, piece in enumerate(PIECES):
         if seq != late:
             say(audio(piece, seq))
             work()
-    assert kept(session_id).folded_to == "0000000007"
+    assert kept(session_id).folded_to == "0000000003"
     say(audio(PIECES[late], late))
     assert work() == ["fold_chunks"]
     end(session_id, monkeypatch)
@@ -91,7 +91,7 @@ def test_of_two_folds_at_once_one_counts(
     before = kept(session_id)
     assembly.fold_chunks(session_id)
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "FOLD_EVERY", 5)
+        patch.setattr(chunks, "FOLD_EVERY", 3)
         after, last = next(chunks.fold(before, now=now_ms()))
         assert not store.note_folded(session_id, after=after, last=last)
     assert len(end(session_id, monkeypatch)) == 5
@@ -107,12 +107,12 @@ def test_chunks_without_a_number_are_folded_when_nothing_can_come_between_any_mo
     received("JobsQueue")
     assembly.fold_chunks(session_id)
     assert kept(session_id).folded_to is None
-    monkeypatch.setattr(assembly, "now_ms", lambda: start + 60_000 + 21)
+    monkeypatch.setattr(assembly, "now_ms", lambda: start + 60_000 + 10)
     assembly.fold_chunks(session_id)
-    assert (kept(session_id).folded_to or "").startswith(f"{start + 15:015d}")
+    assert (kept(session_id).folded_to or "").startswith(f"{start + 7:015d}")
     monkeypatch.setattr(assembly, "now_ms", now_ms)
     read = end(session_id, monkeypatch)
-    assert len(read) == 2 + len(PIECES) - 16
+    assert len(read) == 2 + len(PIECES) - 8
     assert samples(stack, session_id) == AUDIO
 
 
@@ -135,11 +135,11 @@ def test_a_fold_that_dies_half_way_is_done_again(
 def test_a_run_holds_no_more_than_fits_into_memory(
     stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "_RUN_BYTES", 2000)
+    monkeypatch.setattr(chunks, "_RUN_BYTES", 4000)
     for seq, piece in enumerate(PIECES):
         say(audio(piece, seq))
         work()
     sizes = [size for _, size in objects.sizes(bucket(stack), f"chunks/{session_id}/runs/")]
-    assert max(sizes) <= 2000 + 2 * 4
+    assert max(sizes) <= 4000 + 2 * 4
     end(session_id, monkeypatch)
     assert samples(stack, session_id) == AUDIO

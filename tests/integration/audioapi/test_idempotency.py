@@ -11,6 +11,8 @@ import pytest
 from audioapi import idempotency, identity, settings
 from audioapi.identity import Principal
 from audioapi.webhooks import service
+from tests.integration.audioapi import webhook_calls
+from tests.integration.audioapi.functions import loaded
 from tests.integration.audioapi.webhook_calls import Answer, PatientContext, call
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ def test_while_the_first_is_being_carried_out_the_second_has_to_wait(
         return work(*args)  # type: ignore[arg-type]  # as they came
 
     monkeypatch.setattr(service, "create", and_meanwhile)
+    monkeypatch.setattr(webhook_calls, "app", loaded)  # an environment does one thing at a time
     first = create("17")
     [second] = during
     assert first.status == 201
