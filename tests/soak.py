@@ -7,6 +7,7 @@ are.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
@@ -28,7 +29,7 @@ class Soak:
 
     name: str
     seconds: float
-    seeds_used: list[int] = field(default_factory=list)
+    last_seed: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     def count(self, what: str, few: int, many: int) -> int:
@@ -36,25 +37,29 @@ class Soak:
         self.counts[what] = many if self.seconds else few
         return self.counts[what]
 
+    def rounds(self, few: int) -> Iterator[int]:
+        """1, 2 and so on: `few` in `make test`; when soaking, until the time is over."""
+        until = time.monotonic() + self.seconds
+        for number in itertools.count(1):
+            self.counts["rounds"] = number
+            yield number
+            if time.monotonic() >= until if self.seconds else number >= few:
+                return
+
     def seeds(self, few: int) -> Iterator[int]:
-        """A seed for each random run: always the same `few` in `make test`; when soaking new ones,
-        until the time is over. One that fails is the last that was printed.
+        """A seed for each round: always the same `few` in `make test`, new ones when soaking.
+        One that fails is the last that was printed.
         """
-        for seed in self._seeds(few):
-            self.seeds_used.append(seed)
+        for number in self.rounds(few):
+            seed = SEED or (random.SystemRandom().randrange(1, 2**32) if self.seconds else number)
+            self.last_seed = seed
             print(f"{self.name}: SOAK_SEED={seed}")  # noqa: T201 - to have it again
             yield seed
-
-    def _seeds(self, few: int) -> Iterator[int]:
-        if SEED or not self.seconds:
-            yield from [SEED] if SEED else range(1, few + 1)
-            return
-        until = time.monotonic() + self.seconds
-        while not self.seeds_used or time.monotonic() < until:
-            yield random.SystemRandom().randrange(1, 2**32)
+            if SEED:
+                return
 
     def __str__(self) -> str:
-        counts = [f"{count} {what}" for what, count in self.counts.items()]
-        if self.seeds_used:
-            counts.append(f"{len(self.seeds_used)} runs, the last with seed {self.seeds_used[-1]}")
-        return f"{self.name}: {', '.join(counts)}"
+        told = [f"{count} {what}" for what, count in self.counts.items()]
+        if self.last_seed:
+            told.append(f"the last with seed {self.last_seed}")
+        return f"{self.name}: {', '.join(told)}"

@@ -12,7 +12,7 @@ from botocore import useragent
 from moto import mock_aws
 from moto.core import responses
 
-from audioapi import database, identity, migrations, settings
+from audioapi import database, identity, migrations, objects, queues, settings, tables
 from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
@@ -60,6 +60,9 @@ CACHED = (
     settings.live_events,
     settings.live_failed,
     settings.health,
+    tables.client,
+    queues.client,
+    objects.client,
     store.connection,
     notices._gateway,
     identity.jwt_secret,
@@ -124,12 +127,11 @@ for module, function in (
 
 
 def forget() -> None:
-    """Settings are read once an environment; each test is a new one. The clients of tables, queues
-    and objects are all tests', as they take their time to make and keep nothing.
+    """Settings and clients are made once an environment; each test is a new one. The connection to
+    the database is all tests': to make it takes longer than most of them.
     """
     for cached in CACHED:
         cached.cache_clear()
-    database.forget()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ is lost: in `make test` at one call of each kind, in `make soak` at every call.
 
 from __future__ import annotations
 
-import itertools
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -138,24 +137,18 @@ class Wire:
 
 @contextmanager
 def tapped() -> Iterator[Wire]:
+    """Clients are the test's own; engines are everybody's."""
     wire = Wire()
-    clients: list[Any] = [objects.client(), tables.client(), queues.client()]
-    of_aws = {"before-call": wire.before, "after-call": wire.after}
-    of_sql: dict[str, Callable[..., None]] = {
-        "before_cursor_execute": wire.statement,
-        "commit": wire.commit,
-    }
-    for client, (name, handler) in itertools.product(clients, of_aws.items()):
-        client.meta.events.register_first(name, handler)
-    for name, handler in of_sql.items():
-        event.listen(Engine, name, handler)
+    for client in (objects.client(), tables.client(), queues.client()):
+        client.meta.events.register_first("before-call", wire.before)
+        client.meta.events.register_first("after-call", wire.after)
+    event.listen(Engine, "before_cursor_execute", wire.statement)
+    event.listen(Engine, "commit", wire.commit)
     try:
         yield wire
     finally:
-        for client, (name, handler) in itertools.product(clients, of_aws.items()):
-            client.meta.events.unregister(name, handler)
-        for name, handler in of_sql.items():
-            event.remove(Engine, name, handler)
+        event.remove(Engine, "before_cursor_execute", wire.statement)
+        event.remove(Engine, "commit", wire.commit)
 
 
 def _path() -> Iterator[str]:

@@ -22,8 +22,8 @@ from tests.integration.audioapi.library_calls import (
 
 if TYPE_CHECKING:
     from local.template.model import Stack
+    from tests.soak import Soak
 
-CALLS = 1_000
 OF_ONE_AUDIO = (
     "library_stream",
     "library_metadata",
@@ -65,18 +65,25 @@ def tenants(stack: Stack, database_secret: None) -> tuple[Tenant, Tenant]:
     return acme, globex
 
 
-def test_nothing_of_one_shows_to_the_other(tenants: tuple[Tenant, Tenant]) -> None:
-    random = Random(5)
-    for _ in range(CALLS):
-        own, other = random.sample(tenants, 2)
-        if len(own.audios) < 3:
-            own.take_in(random)
-        if random.random() < 0.3:
-            look_around(random, own, other)
-        else:
-            ask_for_one(random, own, other)
+@pytest.mark.soak
+def test_nothing_of_one_shows_to_the_other(tenants: tuple[Tenant, Tenant], soak: Soak) -> None:
+    calls = soak.count("calls", 250, 1_000)
+    for seed in soak.seeds(1):
+        random = Random(seed)
+        for _ in range(calls):
+            call_something(random, tenants)
     for tenant in tenants:
         assert {key.split("/")[0] for key in stored(tenant.id)} == set(map(str, tenant.audios))
+
+
+def call_something(random: Random, tenants: tuple[Tenant, Tenant]) -> None:
+    own, other = random.sample(tenants, 2)
+    if len(own.audios) < 3:
+        own.take_in(random)
+    if random.random() < 0.3:
+        look_around(random, own, other)
+    else:
+        ask_for_one(random, own, other)
 
 
 def look_around(random: Random, own: Tenant, other: Tenant) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from audioapi.memories.models import Recording
     from local.template.model import Stack
+    from tests.soak import Soak
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,19 @@ def test_what_is_complete_stays_as_it_is(recorded: Recording) -> None:
     assert stored(recorded.session_id) == files
 
 
+ORDERS = [
+    (done, of_one)
+    for done in (4, 3, 2, 1)
+    for of_one in itertools.combinations(range(4 + done), done)
+]
+"""In which the steps of two deliveries may come, one of which dies when some are done."""
+
+
+@pytest.mark.soak
 @pytest.mark.usefixtures("_short_windows")
-def test_two_deliveries_give_what_one_gives_whatever_their_order(recorded: Recording) -> None:
-    """One of them may die after any step, the other comes through; all orders of their steps."""
+def test_two_deliveries_give_what_one_gives_whatever_their_order(
+    recorded: Recording, soak: Soak
+) -> None:
     samples = pcm(rate=RATE, channels=1, seconds=2.5)
 
     def steps(of: Recording, estimate: float) -> list[Callable[[], Any]]:
@@ -145,16 +156,15 @@ def test_two_deliveries_give_what_one_gives_whatever_their_order(recorded: Recor
             lambda: windows.set_transcript(of, [Spoken("first", 0, 1), Spoken("last", 2, 2.5)]),
         ]
 
+    assert len(ORDERS) == 70 + 35 + 15 + 5
     wanted = []
-    for done in (4, 3, 2, 1):
-        for order in itertools.combinations(range(4 + done), done):
-            of = recording(recorded)
-            dying, living = iter(steps(of, 1.5)), iter(steps(of, 9))
-            for position in range(4 + done):
-                next(dying if position in order else living)()
-            files = [samples_of(data) for data in stored(of.session_id).values()]
-            wanted.append((summary(of), files))
-    assert len(wanted) == 70 + 35 + 15 + 5
+    for done, of_one in ORDERS[:: len(ORDERS) // soak.count("orders", 25, len(ORDERS))]:
+        of = recording(recorded)
+        dying, living = iter(steps(of, 1.5)), iter(steps(of, 9))
+        for position in range(4 + done):
+            next(dying if position in of_one else living)()
+        files = [samples_of(data) for data in stored(of.session_id).values()]
+        wanted.append((summary(of), files))
     rows_once, files_once = wanted[0]
     assert rows_once == [
         (0, "complete", 1.0, "first"),

@@ -173,11 +173,11 @@ def test_what_is_no_audio_fails_with_a_reason_for_a_person(data: bytes) -> None:
 def test_a_recording_that_becomes_too_long_is_refused(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAX_SESSION_DURATION_HOURS", "1")
-    settings.streaming.cache_clear()
-    silence = audio.wav(bytes(2 * 3601 * 8000), rate=8000, channels=1)
-    put_recording(silence)
-    assert "3600 s" in failed(started(file_id="67890"))
+    limit = {"max_session_duration_hours": 0.01}
+    config = settings.streaming().model_copy(update=limit)
+    monkeypatch.setattr(settings, "streaming", lambda: config)
+    put_recording(audio.wav(bytes(2 * 37 * 8000), rate=8000, channels=1))
+    assert "36 s" in failed(started(file_id="67890"))
 
 
 def test_a_file_that_needs_more_disk_than_the_worker_has_is_refused(

@@ -46,6 +46,10 @@ def answering(serve: Serve) -> Iterator[str]:
         with connection, suppress(OSError):
             connection.recv(65536)
             serve(connection, over)
+            # Closed with anything unread, it would be reset before the answer is read.
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
 
     thread = threading.Thread(target=run)
     thread.start()

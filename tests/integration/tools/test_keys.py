@@ -6,8 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import uuid4
@@ -15,9 +19,11 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from audioapi import settings, tables
 from local.services.clients import CREDENTIALS
 from tests.integration.local.programs import ROOT
 from tests.integration.local.stack.test_stack import Runner, running
+from tools.keys import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,27 +43,43 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield runner
 
 
-def keys(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tools.keys", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Done:
+    status: object
+    stdout: str
+    stderr: str
+
+
+def keys(*arguments: str, **environment: str) -> Done:
+    """The command as from a shell, but for the second and more that a Python takes to start."""
+    out, err = StringIO(), StringIO()
+    with (
+        mock.patch.dict(os.environ, environment),  # and what the command changes there
+        mock.patch.object(sys, "path", sys.path[:]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        settings.identity.cache_clear()
+        tables.client.cache_clear()
+        try:
+            status: object = main(arguments)
+        except SystemExit as ended:
+            status = ended.code
+        settings.identity.cache_clear()
+        tables.client.cache_clear()
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 def here(stack: Runner, *arguments: str) -> str:
     """What a command prints that succeeds on the local stack."""
     done = keys(*arguments, "--state", str(stack.record.parent))
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.stderr
     return done.stdout.strip()
 
 
 def refused(*arguments: str, **environment: str) -> str:
     done = keys(*arguments, **environment)
-    assert done.returncode in (1, 2)
+    assert done.status in (1, 2)
     assert "Traceback" not in done.stderr
     return done.stderr.strip()
 
@@ -133,9 +155,12 @@ def test_what_cannot_be_is_said_in_a_line(stack: Runner) -> None:
 
 
 def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
-    assert refused("list", "--state", str(tmp_path)) == (
+    command = [sys.executable, "-m", "tools.keys", "list", "--state", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
         f"No stack runs in {tmp_path}: start one with `make run`,"
-        " or name a deployment's table with --table"
+        " or name a deployment's table with --table\n"
     )
 
 
@@ -154,11 +179,11 @@ def deployed(aws: Aws, clients: Clients, name: str) -> dict[str, str]:
 def test_a_deployments_keys_are_in_its_table(deployed: dict[str, str], name: str) -> None:
     table = ("--table", name)
     for _ in range(2):
-        assert keys(*AS_ANN, *table, **deployed).returncode == 0
+        assert keys(*AS_ANN, *table, **deployed).status == 0
     rows = listed(keys("list", *table, **deployed).stdout)
     assert [cells[1:4] for cells in rows] == [["ann", ACME, "read,write"]] * 2
     for cells in rows:
-        assert keys("revoke", cells[0], *table, **deployed).returncode == 0
+        assert keys("revoke", cells[0], *table, **deployed).status == 0
     assert listed(keys("list", *table, **deployed).stdout) == []
 
 
@@ -186,9 +211,9 @@ def test_a_deployments_organization_is_an_id_or_in_its_database(
         *("--database-url", database_url, *table),
         **deployed,
     )
-    assert made.returncode == 0, made.stderr
+    assert made.status == 0, made.stderr
     known = ("--database-url", database_url)
-    assert keys(*USER, "--organization", slug, *known, *table, **deployed).returncode == 0
+    assert keys(*USER, "--organization", slug, *known, *table, **deployed).status == 0
     nowhere = ("--database-url", "postgresql://localhost:1/none")
     assert "refused" in refused(*USER, "--organization", slug, *nowhere, *table, **deployed)
     nonsense = ("--database-url", "nonsense")

@@ -134,21 +134,24 @@ def test_a_wrong_parameter_is_named(parameter: str, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(number: signal.Signals, tmp_path: Path) -> None:
+def ends_in_order(runner: Runner, number: signal.Signals) -> None:
+    runner.get("/api/audio/sessions")
+    everybody = runner.everybody()
+    runner.process.send_signal(number)
+    output, _ = runner.process.communicate()
+    assert runner.process.returncode == 0, output
+    assert "ready: http://localhost:" in output
+    assert "\x1b" not in output, "no colours where no terminal is"
+    until(all_gone(everybody))
+    assert not runner.record.exists()
+
+
+def test_interrupted_it_ends_in_order(tmp_path: Path) -> None:
     with running(tmp_path) as runner:
-        runner.get("/api/audio/sessions")
-        everybody = runner.everybody()
-        runner.process.send_signal(number)
-        output, _ = runner.process.communicate()
-        assert runner.process.returncode == 0, output
-        assert "ready: http://localhost:" in output
-        assert "\x1b" not in output, "no colours where no terminal is"
-        until(all_gone(everybody))
-        assert not runner.record.exists()
+        ends_in_order(runner, signal.SIGINT)
 
 
-def test_killed_it_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
+def test_killed_it_leaves_nothing_starts_again_and_ends_in_order(tmp_path: Path) -> None:
     with running(tmp_path) as runner:
         runner.get("/api/audio/sessions")
         everybody = runner.everybody()
@@ -158,6 +161,7 @@ def test_killed_it_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
         until(lambda: not runner.record.exists())
     with running(tmp_path) as runner:
         assert runner.get("/api/audio/sessions")["sessions"] == []
+        ends_in_order(runner, signal.SIGTERM)
 
 
 def test_a_demo_proves_every_sample() -> None:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from audioapi.analysis.live.models import TakenChunk
     from local.template.model import Stack
+    from tests.soak import Soak
 
-ROUNDS = 15
 AT_ONCE = 8
 
 
@@ -67,9 +67,10 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
         return list(pool.map(run, works))
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("_atomic")
-def test_of_different_chunks_with_one_number_one_is_taken_and_read() -> None:
-    for _ in range(ROUNDS):
+def test_of_different_chunks_with_one_number_one_is_taken_and_read(soak: Soak) -> None:
+    for _ in soak.rounds(4):
         session_id = started()
         send(session_id, 0, b"before")
         bodies = [b"chunk %d" % n for n in range(AT_ONCE)]
@@ -81,9 +82,10 @@ def test_of_different_chunks_with_one_number_one_is_taken_and_read() -> None:
         assert chunks(session_id) == [b"before", bodies[winner], b"after"]
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("_atomic")
-def test_one_chunk_that_comes_many_times_at_once_is_taken_once() -> None:
-    for _ in range(ROUNDS):
+def test_one_chunk_that_comes_many_times_at_once_is_taken_once(soak: Soak) -> None:
+    for _ in soak.rounds(4):
         session_id = started()
         answers = at_once([partial(send, session_id, 0, b"chunk")] * AT_ONCE)
         assert {answer.next_chunk_seq for answer in answers} == {1}
@@ -91,10 +93,11 @@ def test_one_chunk_that_comes_many_times_at_once_is_taken_once() -> None:
         assert chunks(session_id) == [b"chunk"]
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("_atomic")
-def test_a_chunk_and_the_end_of_its_session_at_once() -> None:
+def test_a_chunk_and_the_end_of_its_session_at_once(soak: Soak) -> None:
     """Either the chunk was before the end, or it is refused: none is acknowledged and not read."""
-    for _ in range(ROUNDS):
+    for _ in soak.rounds(4):
         session_id = started()
         send(session_id, 0, b"one")
         finalize = partial(
