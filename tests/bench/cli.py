@@ -113,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=MEASUREMENTS,
         metavar="NAME",
-        help="do just these measurements (default: all, some "
-        f"{sum(each.seconds for each in MEASUREMENTS.values()) / 60:.0f} minutes on two processors)",
+        help="do just these measurements (default: all, on two processors some "
+        f"{sum(each.seconds for each in MEASUREMENTS.values()) / 60:.0f} minutes)",
     )
     parser.add_argument(
         "--quick",
