@@ -83,8 +83,11 @@ def _handler(reports: deque[Any], script: str, base: str) -> type[BaseHTTPReques
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             report = """
-              const report = (what) =>
-                fetch("http://" + location.host, {method: "POST", body: JSON.stringify(what)});
+              let told = Promise.resolve();
+              const report = (what) => {
+                const body = JSON.stringify(what);
+                told = told.then(() => fetch("http://" + location.host, {method: "POST", body}));
+              };
             """
             html = f'<!doctype html><base href="{base}/"><script>{report}{script}</script>'
             self._answer(200, html.encode())

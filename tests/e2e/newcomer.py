@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import audio
 from tests.e2e.stack import Stack, ready
 from tests.patience import until
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "localhost:8000"
+SAMPLE = Path("local/samples/speech.wav")
+SAMPLE_SECONDS = 2
 IDS = {"SESSION_ID": "session_id", "MEMORY_ID": "memory_id"}
 # Not the environment: PostgreSQL runs as nobody, who may not look into a test's folder. What Python
 # compiled is copied: it is as good there.
@@ -67,6 +70,8 @@ class Newcomer:
 def arrived(folder: Path) -> Iterator[Newcomer]:
     """One with a copy of the project, who ends `make run` with Ctrl-C."""
     shutil.copytree(ROOT, folder, ignore=_NOT_COPIED)
+    shorten(folder / SAMPLE)
+    os.utime(folder / "requirements-dev.txt", (0, 0))  # or make may renew what the tests run in
     with _made_to_run(folder) as runner:
         console = _console(folder)
 
@@ -77,6 +82,12 @@ def arrived(folder: Path) -> Iterator[Newcomer]:
         yield Newcomer(folder, ready(runner, folder / ".local"))
     assert console.read_text().endswith("Stopping\n")  # make itself ends as Ctrl-C ends it
     assert not (folder / ".local" / "stack.json").exists()
+
+
+def shorten(path: Path) -> None:
+    """Leaves the sample's first words: most commands send it, and what is sent is transcribed."""
+    samples = audio.samples_of(path.read_bytes())[: 2 * 16_000 * SAMPLE_SECONDS]
+    path.write_bytes(audio.wav(samples, rate=16_000, channels=1))
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -59,13 +59,13 @@ def test_a_conversation_at_ten_times_its_pace_with_a_consumer_that_drops_five_ti
     session = live.start(stack, goal="Find out how much he may do for them")
     consumer = live.Consumer(session)
     with ThreadPoolExecutor(1) as background:
-        speaking = background.submit(session.speak, live.conversation(*BREATHS), speed=10)
+        speaking = background.submit(session.speak, live.conversation(*BREATHS[:3]), speed=10)
         for _ in range(5):
-            consumer.listen(events=3)
+            consumer.listen(events=2)
         speaking.result()
         session.control("finalize")
         consumer.listen()
-    check_whole(consumer, utterances=len(BREATHS))
+    check_whole(consumer, utterances=3)
     assert len(consumer.statuses) >= 6
     assert set(consumer.types()) >= {"final_transcript", "emotion", "cognitive"}
     assert " ".join(each["text"] for each in consumer.said("final_transcript")).strip()
@@ -190,7 +190,7 @@ def test_metrics_tell_of_what_was_streamed(stack: Stack) -> None:
 
 @pytest.mark.soak
 def test_many_conversations_at_once(tuned: Stack, soak: Soak) -> None:
-    conversations = soak.count("conversations", few=4, many=20)
+    conversations = soak.count("conversations", few=3, many=20)
     for seed in soak.seeds(few=1):
         talks = [random.Random(seed + number).sample(BREATHS, 2) for number in range(conversations)]
         with ThreadPoolExecutor(conversations) as clients:
@@ -214,7 +214,7 @@ def test_a_worker_that_is_killed_at_random_costs_no_event_and_doubles_none(
     tuned: Stack, soak: Soak
 ) -> None:
     kills = soak.count("kills", few=2, many=4)
-    breaths = BREATHS[: soak.count("utterances", few=3, many=5)]
+    breaths = BREATHS[: soak.count("utterances", few=2, many=5)]
     talk = live.conversation(*breaths)
     for seed in soak.seeds(few=1):
         moments = random.Random(seed).sample(range(live.chunk_count(talk)), kills)

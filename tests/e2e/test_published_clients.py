@@ -123,7 +123,7 @@ async def test_the_python_audio_streamer_comes_back_to_its_session(
 
 def test_the_javascript_example(stack: Stack, tmp_path: Path) -> None:
     """It sends as fast as it can, without waiting for anything."""
-    sent = write_wav(tmp_path / "audio.wav", rate=48000, channels=2, seconds=1.0)
+    sent = write_wav(tmp_path / "audio.wav", rate=48000, channels=2, seconds=0.5)
     script = Path(__file__).parent / "published_client.js"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
     has_websocket = int(version.stdout.lstrip("v").split(".")[0]) >= 22

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 
-from tests.e2e.newcomer import ADDRESS, ROOT
+from tests.e2e.newcomer import ADDRESS, SAMPLE, SAMPLE_SECONDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.e2e.newcomer import Newcomer
 
-README = (ROOT / "README.md").read_text()
+README = Path("README.md").read_text()
 OF_ITS_OWN = {
     "make run": "the stack that all others talk to",
     "make test": "runs this",
@@ -45,7 +44,7 @@ def test_what_a_section_says_can_be_typed(newcomer: Newcomer, heading: str) -> N
 
 
 def test_a_recording_becomes_memories_and_a_file_of_the_library(newcomer: Newcomer) -> None:
-    make_mp3(newcomer.folder / "talk.mp3")
+    make_mp3(newcomer.folder / SAMPLE, newcomer.folder / "talk.mp3")
     for command in commands("A first recording"):
         newcomer.types(command)
 
@@ -55,7 +54,7 @@ def test_the_snippet_runs(newcomer: Newcomer) -> None:
     (newcomer.folder / "snippet.py").write_text(snippet.replace(ADDRESS, newcomer.address))
     path, seconds, url = newcomer.types("python snippet.py").split()
     assert path.endswith(".wav")
-    assert float(seconds) == pytest.approx(7.1, abs=0.1)
+    assert float(seconds) == pytest.approx(SAMPLE_SECONDS)
     assert url.startswith("http://")
 
 
@@ -64,8 +63,6 @@ def test_what_make_offers_beside_a_running_stack(newcomer: Newcomer, command: st
     assert newcomer.types(command)
 
 
-def make_mp3(path: Path) -> None:
-    """Three seconds, for it is transcribed."""
-    sample = ROOT / "local" / "samples" / "speech.wav"
+def make_mp3(sample: Path, path: Path) -> None:
     program = imageio_ffmpeg.get_ffmpeg_exe()
-    subprocess.run([program, "-v", "error", "-i", sample, "-t", "3", path], check=True)
+    subprocess.run([program, "-v", "error", "-i", sample, path], check=True)

@@ -61,4 +61,5 @@ def chunk(data: bytes, seq: int | None = None) -> str:
 
 def streamer(stack: Stack) -> AudioStreamer:
     """Our own client, with a key and no patience to lose."""
-    return AudioStreamer(f"{stack.ws_url}/api", api_key=stack.api_key, timeout=math.inf)
+    url = f"{stack.ws_url}/api"
+    return AudioStreamer(url, api_key=stack.api_key, window=4, timeout=math.inf)
