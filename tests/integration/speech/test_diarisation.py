@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 PAUSE = sample.silence(1.0)
-SPEECH = sample.speech()[: 7 * RATE]  # the first 3.5 s: to recognise takes long
+SECONDS = 2.1
+SPEECH = sample.speech()[: 2 * round(SECONDS * RATE)]  # to recognise more takes long
 SILENCE = bytes(len(SPEECH))
 LEFT = PAUSE + SPEECH + PAUSE + SILENCE + PAUSE + SPEECH
 RIGHT = PAUSE + SILENCE + PAUSE + SPEECH + PAUSE + SILENCE
@@ -78,9 +79,10 @@ def unrecognised() -> list[RecognisedUtterance | Partial]:
 def test_each_channel_is_a_speaker() -> None:
     heard = utterances(stereo())
     assert [it.speaker for it in heard] == ["speaker_1", "speaker_2", "speaker_1"]
-    for it, said_at in zip(heard, (1.0, 5.5, 10.0), strict=True):
+    turn = 1 + SECONDS
+    for it, said_at in zip(heard, (1, 1 + turn, 1 + 2 * turn), strict=True):
         assert it.speech.start == pytest.approx(said_at, abs=0.3)
-        assert it.speech.end == pytest.approx(said_at + 3.5, abs=0.4)
+        assert it.speech.end == pytest.approx(said_at + SECONDS, abs=0.4)
         assert it.speech.start <= it.words[0].start
         assert it.words[-1].end <= it.speech.end
 
@@ -116,7 +118,7 @@ def test_known_utterances_are_not_heard_again() -> None:
 
 
 def test_one_that_is_not_found_again_hides_no_more_than_what_is_as_late() -> None:
-    assert places(everything(STEREO, 2, after=("speaker_2", -10.0))) == places(stereo())[1:]
+    assert places(everything(STEREO, 2, after=("speaker_2", -12.0))) == places(stereo())[1:]
 
 
 def test_an_utterance_is_told_half_a_second_after_its_end() -> None:

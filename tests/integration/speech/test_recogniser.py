@@ -57,14 +57,13 @@ def test_words_are_words_and_in_their_time() -> None:
 
 
 def test_the_same_sound_is_heard_the_same_whatever_came_before() -> None:
-    [speech, _] = utterances([STREAM])
+    [said, _] = utterances([STREAM])
+    speech = Speech(0.0, 3.0, said.pcm[:96_000])
     fresh = PocketSphinx().words(speech)
     # Loud, in other surroundings: noise and level linger in a decoder that isn't told to forget.
-    noise = Speech(0.0, 2.0, audio.pcm(rate=16_000, channels=1, seconds=2.0))
     used = recogniser()
-    for _ in range(3):
-        used.words(noise)
-        used.words(Speech(0.0, 1.0, speech.pcm[40_000:72_000]))
+    used.words(Speech(0.0, 1.0, audio.pcm(rate=16_000, channels=1, seconds=1.0)))
+    used.words(Speech(0.0, 1.0, said.pcm[40_000:72_000]))
     assert used.words(speech) == fresh
 
 
