@@ -74,7 +74,7 @@ class FunctionUrlGateway:
             handler_cancellation=True,
             max_line_size=HEAD_LIMIT,
             max_field_size=HEAD_LIMIT,
-            shutdown_timeout=0,  # a stream may have no end to wait for
+            shutdown_timeout=0.001,  # a stream may have no end to wait for; 0 would be for ever
         )
 
     async def __aenter__(self) -> Self:

@@ -78,7 +78,10 @@ class RuntimeApi:
         )
         # A process that dies while it waits for a request must not be given one any more.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=0.001,  # 0 would be for ever
         )
 
     async def open(self) -> str:

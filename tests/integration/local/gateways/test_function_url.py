@@ -208,7 +208,7 @@ async def test_strictly_a_function_is_not_told_of_it(tmp_path: Path) -> None:
 
 async def test_the_end_does_not_wait_for_a_stream(tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as http:
-        async with serving(web_function(tmp_path)) as site:
+        async with serving(web_function(tmp_path, timeout=900)) as site:
             response = await http.get(site.url / "pieces")
         with pytest.raises(aiohttp.ClientError):
             await response.read()

@@ -102,7 +102,7 @@ def working() -> Iterator[None]:
     over = threading.Event()
 
     def go_on() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.05):
             work()
 
     with ThreadPoolExecutor(1) as pool:
