@@ -29,6 +29,7 @@ from werkzeug.serving import make_server
 from werkzeug.wsgi import get_input_stream
 
 from local.services.permissions import HeldToPolicies, Policies
+from local.services.quick_moto import quicken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,6 +107,7 @@ def now_ms(_: object = None) -> float:
 
 
 def serve() -> None:
+    quicken()
     allow_many_files()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     policies = Policies()

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore import useragent
 from moto import mock_aws
-from moto.core import responses
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
 from audioapi.analysis.text import bedrock
 from audioapi.speech import amazon
 from audioapi.streaming import notices, store
 from local.processes.supervisor import Supervisor
-from local.services import ffmpeg, provision
+from local.services import ffmpeg, provision, quick_moto
 from local.services.aws import Aws
 from local.services.clients import Clients, connect
 from local.services.postgres import Postgres
@@ -118,12 +117,11 @@ def empty(stack: Stack, provisioned: Any) -> Callable[[], None]:
     return partial(moto_state.put_back, provisioned)
 
 
-# A quarter of what a call of moto's costs is for what comes out the same each time.
-for module, function in (
-    (useragent, "sanitize_user_agent_string_component"),
-    (responses, "method_names_from_class"),
-):
-    setattr(module, function, cache(getattr(module, function)))
+quick_moto.quicken()
+# A tenth of what a call of botocore's takes, to say the same of itself each time.
+useragent.sanitize_user_agent_string_component = cache(
+    useragent.sanitize_user_agent_string_component
+)
 
 
 def forget() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from audioapi import queues, settings
 from audioapi.analysis import conversation
+from audioapi.analysis.agents import Agents
 from audioapi.analysis.live import chunks, worker
 from audioapi.analysis.live.event_log import EventLog
 from tests import audio
@@ -71,6 +72,7 @@ def _quick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_LATER_SECONDS", 0.02)
     monkeypatch.setattr(chunks, "_FOLDED_CHUNKS", 2)
     monkeypatch.setattr(conversation, "configured", FakeRecogniser)
+    monkeypatch.setattr(Agents, "take_latencies", lambda _: {})  # forty numbers an utterance
     # It calls when it likes, and whether that fails is nothing to the work (test_jobs).
     monkeypatch.setattr(queues, "held", lambda *_, **__: nullcontext())
 

@@ -1,0 +1,57 @@
+"""moto without what it finds out anew at each call: a sixth of most, and half of a query."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from moto.core import responses
+from moto.core.base_backend import BaseBackend
+from moto.core.serialize import XFormedAttributePicker
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moto.core.serialize import AttributePickerContext
+
+
+class Picker(XFormedAttributePicker):
+    """A value of DynamoDB's is under one of ten names; moto looks for the other nine in many ways
+    that are other services'.
+    """
+
+    def __call__(self, context: AttributePickerContext) -> Any:
+        parent = getattr(context.shape, "parent", None)
+        if parent is not None and parent.name == "AttributeValue":
+            return context.obj.get(context.key)
+        return super().__call__(context)
+
+
+def quicken() -> None:
+    """From now on, in this process."""
+    quicker: dict[tuple[Any, str], Any] = {
+        (responses, "XFormedAttributePicker"): Picker,
+        (responses, "camelcase_to_underscores"): cache(camelcase_to_underscores),
+        (responses, "method_names_from_class"): cache(method_names_from_class),
+        (BaseBackend, "urls"): property(once_a_class(vars(BaseBackend)["urls"].fget)),
+        (DepthFirstTraverser, "nodes_to_be_processed"): once_a_class(
+            DepthFirstTraverser.nodes_to_be_processed
+        ),
+    }
+    for (where, name), substitute in quicker.items():
+        setattr(where, name, substitute)
+
+
+def once_a_class(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Of what is the same for all objects of a class."""
+    found: dict[type, Any] = {}
+
+    def known(one: Any) -> Any:
+        kind = type(one)
+        if kind not in found:
+            found[kind] = find(one)
+        return found[kind]
+
+    return known
