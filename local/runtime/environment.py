@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from local.runtime.logs import Logs
+    from local.runtime.preloaded import Preloaded
     from local.runtime.process import Process
     from local.runtime.watch import Fingerprint
     from local.template.model import Function
@@ -52,6 +53,7 @@ class Host:
     python: str
     on_spawn: Callable[[int], None]
     snapshots: bool
+    preloaded: Preloaded
 
 
 class Environment(ABC, Generic[Call]):
@@ -240,11 +242,13 @@ class RuntimeEnvironment(Environment[bytes]):
         command = (host.python, str(PROGRAM), "--handler", function.handler)
         snap_start = {INITIALIZATION_TYPE: "snap-start"}
         return Snapshot(
-            function,
+            function.name,
+            function.code,
             command,
             variables(function, host) | snap_start,
             logs=host.logs,
             on_spawn=host.on_spawn,
+            base=host.preloaded.snapshot(function),
         )
 
     @property
@@ -267,14 +271,15 @@ def variables(function: Function, host: Host) -> dict[str, str]:
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
-    shell = {name: os.environ[name] for name in FROM_THE_SHELL if name in os.environ}
-    given = shell | defaults() | dict(host.environment) | dict(function.environment)
+    given = common(host.environment) | dict(function.environment)
     search = [str(layer / "bin") for layer in function.layers] + [given.get("PATH", os.defpath)]
     return given | reserved(function, host.region) | {"PATH": os.pathsep.join(search)}
 
 
-def defaults() -> dict[str, str]:
-    return {
+def common(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the environments of all functions have."""
+    shell = {name: os.environ[name] for name in FROM_THE_SHELL if name in os.environ}
+    defaults = {
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "TZ": ":UTC",
         # numpy's threads would keep its function from being forked, and have no processor of theirs
@@ -284,6 +289,7 @@ def defaults() -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+    return shell | defaults | dict(environment)
 
 
 def reserved(function: Function, region: str) -> dict[str, str]:

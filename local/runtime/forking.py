@@ -4,12 +4,14 @@ only forks. Started by its path, for it runs with the function's packages and no
     forking.py --handler HANDLER    AWS's runtime client, whose loop each fork runs
     forking.py -m MODULE …          a web server in Python, which each fork runs from its first line
     forking.py …                    any other program: Python's own, and nothing is forked
+    forking.py --preload MODULE …   no function yet: each fork becomes a `forking.py` of its own, by
+                                    SNAPSHOT_ARGUMENTS, that has these modules already
 
 The socket SNAPSHOT_CONTROL, of type SOCK_SEQPACKET, gets one JSON object a message. First `ready`,
 or `failed` or `unsafe` with a reason. Then each `{"fork": number, "variables": {…}}` that comes,
-with a descriptor for the fork's output, is answered by `{"fork": number, "pid": …}` and, when the
-fork has ended, `{"fork": number, "status": …}`. When the socket is closed, this process ends, and
-no fork does.
+with descriptors for the fork's output and for a SNAPSHOT_CONTROL of its own if it is to have one,
+is answered by `{"fork": number, "pid": …}` and, when the fork has ended, `{"fork": number,
+"status": …}`. When the socket is closed, this process ends, and no fork does.
 """
 
 from __future__ import annotations
@@ -73,15 +75,16 @@ class Control:
         while True:
             for descriptor, _ in waiting.poll():
                 if descriptor == self._socket.fileno():
-                    message, outputs, *_ = socket.recv_fds(self._socket, MESSAGE_LIMIT, 1)
+                    message, given, *_ = socket.recv_fds(self._socket, MESSAGE_LIMIT, 2)
                     if not message:
                         os._exit(0)
                     order = json.loads(message)
                     pid = os.fork()
                     if pid == 0:
-                        self._become(order, outputs[0], running)
+                        self._become(order, given, running)
                         return
-                    os.close(outputs[0])
+                    for each in given:
+                        os.close(each)
                     end = os.pidfd_open(pid)
                     running[end] = order["fork"], pid
                     waiting.register(end, select.POLLIN)
@@ -93,9 +96,10 @@ class Control:
                     self.say(fork=number, status=os.waitstatus_to_exitcode(status))
 
     def _become(
-        self, order: dict[str, Any], output: int, others: dict[int, tuple[int, int]]
+        self, order: dict[str, Any], given: list[int], others: dict[int, tuple[int, int]]
     ) -> None:
         """A process of its own: session, output, variables, and chance."""
+        output, *control = given
         os.setsid()
         os.dup2(output, STDOUT)
         os.dup2(output, STDERR)
@@ -105,6 +109,8 @@ class Control:
         self.say(fork=order["fork"], pid=os.getpid())
         self._socket.close()
         os.environ.update(order["variables"])
+        for descriptor in control:
+            os.environ["SNAPSHOT_CONTROL"] = str(descriptor)
         reseed()
 
     def _unsafe(self) -> str | None:
@@ -184,6 +190,16 @@ def serve(control: Control, module: str) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
+def preload(control: Control, modules: list[str]) -> None:
+    """Goes on in each fork, as a process would that is started with its variables."""
+    for module in modules:
+        importlib.import_module(module)
+    control.begin()
+    os.chdir(os.environ["LAMBDA_TASK_ROOT"])
+    sys.path[1:1] = filter(None, os.environ["PYTHONPATH"].split(os.pathsep))
+    main(json.loads(os.environ.pop("SNAPSHOT_ARGUMENTS")))
+
+
 def main(arguments: list[str]) -> None:
     control = int(os.environ.pop("SNAPSHOT_CONTROL"))
     sys.path[0] = str(Path.cwd())  # instead of this file's folder
@@ -193,6 +209,8 @@ def main(arguments: list[str]) -> None:
         case ["-m", module, *_]:
             sys.argv = arguments[1:]
             serve(Control(control), module)
+        case ["--preload", *modules]:
+            preload(Control(control), modules)
         case _:
             os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - it is Python
 

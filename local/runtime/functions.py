@@ -12,7 +12,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic
 
-from local.runtime.environment import Call, Environment, Host, RuntimeEnvironment
+from local.runtime.environment import Call, Environment, Host, RuntimeEnvironment, common
+from local.runtime.preloaded import Preloaded
 from local.runtime.runtime_api import PAYLOAD_LIMIT, NotTakenError, too_large
 from local.runtime.snapshot import POSSIBLE
 from local.runtime.watch import fingerprint, forget_bytecode
@@ -20,7 +21,7 @@ from local.runtime.web_adapter import WebEnvironment
 from local.template.model import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -43,7 +44,8 @@ class Functions:
     `environment` is added to every function's own, `concurrency` is the most processes of one
     function, and more calls than that wait in line. With `watch`, a change of a function's or
     layer's source is in effect at the next call. With `snapshots`, a function is initialised once,
-    and its environments are forks. `on_spawn` is told each new process's id, and its session's.
+    and its environments are forks; modules to `preload`, which all of them import, are even
+    imported once for all. `on_spawn` is told each new process's id, and its session's.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where the stack sets its functions up
@@ -57,9 +59,14 @@ class Functions:
         concurrency: int = 32,
         watch: bool = True,
         snapshots: bool = True,
+        preload: Sequence[str] = (),
         on_spawn: Callable[[int], None] = lambda _: None,
     ) -> None:
-        host = Host(environment, logs, region, python, on_spawn, snapshots and POSSIBLE)
+        self._preloaded = Preloaded(
+            preload, python=python, variables=common(environment), logs=logs, on_spawn=on_spawn
+        )
+        forks = snapshots and POSSIBLE
+        host = Host(environment, logs, region, python, on_spawn, forks, self._preloaded)
         self._pools = {
             name: Pool(RuntimeEnvironment, function, host, concurrency, watch=watch)
             for name, function in functions.items()
@@ -116,6 +123,7 @@ class Functions:
         await asyncio.wait(tasks)
         for _, pool in self._all_pools():
             await pool.close()
+        await self._preloaded.close()
 
     def _all_pools(self) -> Iterator[tuple[str, Pool[Any]]]:
         yield from self._pools.items()

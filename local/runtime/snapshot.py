@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from local.runtime.logs import Logs
-    from local.template.model import Function
+    from local.runtime.process import Process
 
 _log = logging.getLogger("local.runtime")
 
@@ -34,6 +34,7 @@ POSSIBLE = sys.platform == "linux"
 PROGRAM = Path(__file__).with_name("forking.py")
 MESSAGE_LIMIT = 64 * 1024
 INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+ARGUMENTS, CONTROL = "SNAPSHOT_ARGUMENTS", "SNAPSHOT_CONTROL"
 
 
 class InitError(Exception):
@@ -76,26 +77,30 @@ class Fork:
 
 
 class Snapshot:
-    """Of one function and its source as they are. It's given up if nobody waits for it any more
-    before the function is initialised.
+    """Of what `name` is initialised to in `folder`: one function, and its source as they are. It's
+    given up if nobody waits for it any more before that.
 
-    `command` runs `forking.py` in the end. Should it become a server by itself instead, which
-    `serves` waits for, there is nothing to fork from.
+    `command` runs `forking.py` in the end, which is a fork of `base` itself if there is one. Should
+    it become a server by itself instead, which `serves` waits for, there is nothing to fork from.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword, but for what it is of
         self,
-        function: Function,
+        name: str,
+        folder: Path,
         command: Sequence[str],
         variables: Mapping[str, str],
         *,
         logs: Logs,
         on_spawn: Callable[[int], None],
+        base: Snapshot | None = None,
         serves: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:
         self.used_at = time.monotonic()
-        self._function = function
+        self._name = name
+        self._folder = folder
         self._command = command
+        self._base = base
         self._variables = variables
         self._logs = logs
         self._on_spawn = on_spawn
@@ -105,7 +110,7 @@ class Snapshot:
         self._waiting = 0
         self._known = asyncio.Event()  # whether there is something to fork from
         self._failure: InitError | NoSnapshotError | None = None
-        self._starting: asyncio.Task[asyncio.subprocess.Process] | None = None
+        self._starting: asyncio.Task[Process] | None = None
         self._work: asyncio.Task[None] | None = None
         self._unwanted = asyncio.Event()
         self._orphans: set[asyncio.Task[None]] = set()
@@ -130,16 +135,19 @@ class Snapshot:
             self._starting = asyncio.create_task(self._spawn(theirs))
         await asyncio.shield(self._starting)
 
-    async def fork(self, variables: Mapping[str, str], output: Output) -> Fork:
-        """A process with these variables instead of the snapshot's. Raises InitError if the
-        function can't be initialised, NoSnapshotError if an environment has to start without.
+    async def fork(
+        self, variables: Mapping[str, str], output: Output, control: socket.socket | None = None
+    ) -> Fork:
+        """A process with these variables instead of the snapshot's, and that socket. Raises
+        InitError if the function can't be initialised, NoSnapshotError if an environment has to
+        start without.
         """
         await self._initialised()
         self.used_at = time.monotonic()
         number, fork = next(self._numbers), Fork()
         self._forks[number] = fork
         try:
-            self._order(number, variables, output)
+            self._order(number, variables, output, control)
             await fork.begun_or_not.wait()
         except OSError as error:
             raise NoSnapshotError(str(error)) from error
@@ -159,17 +167,10 @@ class Snapshot:
             self._unwanted.set()
             await asyncio.wait({self._work})
 
-    async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
-        output = await Output.open(self._logs, self._function.name)
-        control = {"SNAPSHOT_CONTROL": str(theirs.fileno())}
+    async def _spawn(self, theirs: socket.socket) -> Process:
+        output = await Output.open(self._logs, self._name)
         try:
-            process = await spawn(
-                self._command,
-                {**self._variables, **control},
-                output,
-                cwd=self._function.code,
-                pass_fds=[theirs.fileno()],
-            )
+            process = await self._forked(output, theirs) or await self._spawned(output, theirs)
         except OSError as error:
             self._know(InitError(str(error)))
             self._control.close()
@@ -177,11 +178,31 @@ class Snapshot:
         finally:
             output.handed_over()
             theirs.close()
-        self._on_spawn(process.pid)
         self._work = asyncio.create_task(self._run(process, output))
         return process
 
-    async def _run(self, process: asyncio.subprocess.Process, output: Output) -> None:
+    async def _forked(self, output: Output, theirs: socket.socket) -> Process | None:
+        if self._base is None:
+            return None
+        arguments = {ARGUMENTS: json.dumps(self._command[2:])}
+        try:
+            await self._base.start()
+            return await self._base.fork({**self._variables, **arguments}, output, theirs)
+        except (InitError, NoSnapshotError):
+            return None
+
+    async def _spawned(self, output: Output, theirs: socket.socket) -> Process:
+        process = await spawn(
+            self._command,
+            {**self._variables, CONTROL: str(theirs.fileno())},
+            output,
+            cwd=self._folder,
+            pass_fds=[theirs.fileno()],
+        )
+        self._on_spawn(process.pid)
+        return process
+
+    async def _run(self, process: Process, output: Output) -> None:
         # A process that it has left behind may hold its end of the socket.
         works = [self._listen(), process.wait(), self._unwanted.wait()]
         if self._serves:
@@ -231,8 +252,9 @@ class Snapshot:
             await asyncio.Event().wait()
 
     def _have_none(self, reason: str) -> None:
-        name = self._function.name
-        _log.warning("%s can't be forked, so each of its starts is a whole one: %s", name, reason)
+        _log.warning(
+            "%s can't be forked, so each of its starts is a whole one: %s", self._name, reason
+        )
         self._know(UnsafeError(reason))
 
     def _know(self, failure: InitError | NoSnapshotError | None) -> None:
@@ -251,7 +273,13 @@ class Snapshot:
         if self._failure is not None:
             raise self._failure
 
-    def _order(self, number: int, variables: Mapping[str, str], output: Output) -> None:
+    def _order(
+        self,
+        number: int,
+        variables: Mapping[str, str],
+        output: Output,
+        control: socket.socket | None,
+    ) -> None:
         """By the difference, for a program on the way may have set some of its own."""
         changed = {
             name: value
@@ -259,7 +287,8 @@ class Snapshot:
             if self._variables.get(name) != value and name != INITIALIZATION_TYPE
         }
         order = json.dumps({"fork": number, "variables": changed}).encode()
-        socket.send_fds(self._control, [order], [output.end])
+        given = [output.end] if control is None else [output.end, control.fileno()]
+        socket.send_fds(self._control, [order], given)
 
     def _leave_forks_alone(self) -> None:
         """They go on; nobody can tell any more how they end."""

@@ -79,7 +79,8 @@ class WebEnvironment(Environment[Exchange]):
             "SNAPSHOT_PYTHON": host.python,
         }
         return Snapshot(
-            function,
+            function.name,
+            function.code,
             [str(function.code / function.handler)],
             given | forking,
             logs=host.logs,

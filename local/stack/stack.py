@@ -19,7 +19,7 @@ from local.gateways.function_url import FunctionUrlGateway
 from local.gateways.multiplexer import Gateway
 from local.processes.supervisor import Supervisor
 from local.processes.waiting import in_background
-from local.runtime.environment import defaults
+from local.runtime.environment import common
 from local.runtime.functions import Functions
 from local.runtime.logs import Logs
 from local.services import ffmpeg
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 PARAMETERS = ROOT / "local" / "parameters.yaml"
+PRELOADED = ("aws_lambda_powertools.metrics", "boto3.session", "pydantic.main")
+"""What each function imports, and takes most of its start."""
 API_KEY = "dev-key"
 KEYS_TABLE = "API_KEYS_TABLE"
 DATABASE_SECRET = "database-url"  # noqa: S105 - its name; parameters.yaml has its ARN
@@ -188,6 +190,7 @@ class LocalStack:
             region=REGION,
             watch=self._options.watch,
             snapshots=self._options.snapshots,
+            preload=PRELOADED,
             on_spawn=supervisor.watch,
         )
         self._functions.set_result(await up.enter_async_context(functions))
@@ -219,8 +222,7 @@ def seed(stack: Stack, given: Mapping[str, str]) -> None:
         [sys.executable, "-m", "local.stack.seed", API_KEY],
         cwd=ROOT,
         env={
-            **defaults(),
-            **given,
+            **common(given),
             **function.environment,
             "PYTHONPATH": os.pathsep.join(map(str, function.layers)),
         },

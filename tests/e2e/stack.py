@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -24,7 +25,6 @@ from tests.patience import until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from http.client import HTTPResponse
-    from pathlib import Path
 
     from local.services.clients import Clients
 
@@ -114,13 +114,16 @@ class Stack:
         ]
 
     def _function_of(self, process: psutil.Process) -> str:
-        """Empty for a process that serves no function of this stack's, or is gone."""
+        """Empty for a process that serves no function of this stack's, or is gone. A fork has the
+        variables that it was forked with, and the folder of its function.
+        """
         try:
-            given = process.environ()
+            ours = process.environ().get("AWS_ENDPOINT_URL") == self.aws_endpoint_url
+            folder = Path(process.cwd())
         except psutil.Error:
             return ""
-        ours = given.get("AWS_ENDPOINT_URL") == self.aws_endpoint_url
-        return given.get("AWS_LAMBDA_FUNCTION_NAME", "") if ours else ""
+        name = "".join(word.title() for word in folder.name.split("_"))
+        return f"{name}Function" if ours and folder.parent.name == "functions" else ""
 
     def log(self, function: str) -> list[dict[str, Any]]:
         path = self.state / "logs" / f"{function}.log"
