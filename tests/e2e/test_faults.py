@@ -265,8 +265,8 @@ def found(stack: Stack, one: Recording) -> tuple[list[int], dict[str, Any]]:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_every_acknowledged_chunk_is_in_its_file(tuned: Stack, soak: Soak) -> None:
-    clients = soak.count("clients", few=4, many=20)
-    times = soak.count("faults", few=8, many=100)
+    clients = soak.count("clients", few=3, many=20)
+    times = soak.count("faults", few=6, many=100)
     for seed in soak.seeds(few=1):
         faults = Faults(tuned, seed)
         recordings = await recorded(tuned, faults, clients=clients, times=times)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SPEECH = Path("local/samples/speech.wav").read_bytes()
 LONG = wav(samples_of(SPEECH) + quiet(50) + samples_of(SPEECH), rate=16000, channels=1)
-SHORT = wav(breath(2.6), rate=16000, channels=1)
+SHORT = wav(breath(1.6), rate=16000, channels=1)
 
 
 def process(stack: Stack, file_id: str, data: bytes) -> str:
@@ -126,7 +126,7 @@ def test_workers_that_are_killed_at_random_moments_leave_what_undisturbed_ones_d
     undisturbed = finished(tuned, process(tuned, "undisturbed", SHORT))
     expected = left_behind(tuned, undisturbed)
     steps = sum(key.startswith("processing") for key in expected[0])
-    kills = soak.count("kills", few=4, many=20)
+    kills = soak.count("kills", few=3, many=20)
     for seed in soak.seeds(few=1):
         draw = random.Random(seed)
         tasks: list[str] = []

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from local.services.clients import connect
+from tests import audio
 from tests.integration.local.programs import ROOT, all_gone
 from tests.patience import until
 
@@ -164,11 +165,12 @@ def test_killed_it_leaves_nothing_starts_again_and_ends_in_order(tmp_path: Path)
         ends_in_order(runner, signal.SIGTERM)
 
 
-def test_a_demo_proves_every_sample() -> None:
-    shown = attempt("demo", "local/samples/speech.wav")
+def test_a_demo_proves_every_sample(tmp_path: Path) -> None:
+    talk = audio.write_wav(tmp_path / "talk.wav", rate=16_000, channels=1, seconds=1.5)
+    shown = attempt("demo", str(talk))
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "File: 113,600 samples, each equal to speech.wav's." in shown.stdout
-    assert "Memory: 113,600 samples, each equal to the file's." in shown.stdout
+    assert "File: 24,000 samples, each equal to talk.wav's." in shown.stdout
+    assert "Memory: 24,000 samples, each equal to the file's." in shown.stdout
 
 
 def test_a_demo_of_nothing_is_refused() -> None:
