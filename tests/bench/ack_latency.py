@@ -26,8 +26,8 @@ _EARLY = range(5, 15)
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    target, young_sessions = (20, 1) if bench.quick else (10_000, 40)
-    early, late = asyncio.run(_latencies(bench, bench.stack, target, young_sessions))
+    target, young_sessions, window = (20, 1, 2) if bench.quick else (10_000, 40, _WINDOW)
+    early, late = asyncio.run(_latencies(bench, bench.stack, target, young_sessions, window))
     bench.settle()
     yield Figure(
         f"ack latency, chunk {target:,} over chunk 10",
@@ -42,7 +42,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
 
 
 async def _latencies(
-    bench: Bench, stack: Stack, target: int, young_sessions: int
+    bench: Bench, stack: Stack, target: int, young_sessions: int, window: int
 ) -> tuple[list[float], list[float]]:
     """Seconds of acknowledgements to young sessions and to one that has around `target` chunks."""
     early: list[float] = []
@@ -50,8 +50,8 @@ async def _latencies(
     start = target - young_sessions * len(_EARLY) // 2
     async with AsyncExitStack() as open_wires:
         wires = [old := await _connect(stack, open_wires)]
-        with bench.progress(f"{start:,} chunks, {_WINDOW} at a time", start) as done:
-            await send_windowed(old, _DATA, range(start), window=_WINDOW, done=done)
+        with bench.progress(f"{start:,} chunks, {window} at a time", start) as done:
+            await send_windowed(old, _DATA, range(start), window=window, done=done)
         with bench.progress("one at a time, by turns in old and young", young_sessions) as done:
             for seq in range(start, start + young_sessions * len(_EARLY), len(_EARLY)):
                 wires.append(young := await _connect(stack, open_wires))

@@ -26,7 +26,7 @@ _CLEAN_DB, _HISS_DB = 50, 20
 _PAUSE_SECONDS = 0.51
 """After which an utterance is over."""
 _LONG_TIMES = 8
-_QUICK_SECONDS = 3.0
+_QUICK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _costs(listened: Sequence[Listened], plain: float) -> Iterator[Figure]:
 
 def _memory(bench: Bench, short: Talk, listened: Listened) -> Figure:
     """The same again and again: to recognise more would only take longer."""
-    times = 2 if bench.quick else _LONG_TIMES
+    times = 1 if bench.quick else _LONG_TIMES
     long = voices.again(short, times)
     with bench.progress(f"listening to {long.seconds:.0f} s", 1):
         most = _listen(bench, long, _CLEAN_DB).peak_mb

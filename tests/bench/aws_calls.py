@@ -44,7 +44,7 @@ class Counted:
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    chunk_count, ack_every = (20, [10]) if bench.quick else (1024, [1, 10])
+    chunk_count, ack_every = (10, [10]) if bench.quick else (1024, [1, 10])
     environment = {**bench.services.environment, "POWERTOOLS_METRICS_DISABLED": "false"}
     with bench.progress(f"sessions of {chunk_count:,} chunks, counted", len(ack_every)) as done:
         for every in ack_every:

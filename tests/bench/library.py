@@ -36,12 +36,21 @@ if TYPE_CHECKING:
 
 _ORGANIZATION = uuid.UUID("0ac3e000-0000-4000-8000-000000000002")
 _AUDIENCE, _SECRET = "bench", "a secret as long as the digest that it signs with"
-_ROWS, _QUICK_ROWS = 100_000, 2_000
-_CALLS, _QUICK_CALLS = 200, 4
-_WARMING_UP = 10
 _LIMIT = 20
 _USAGES = tuple(UsageType)
 _HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many audios there are, and how often each call is made before and while it is timed."""
+
+    rows: int
+    warming_up: int
+    rounds: int
+
+
+_SIZE, _QUICK = Size(100_000, 10, 200), Size(200, 1, 2)
 
 _WRITTEN = 100
 """Audios that are written as the library writes them; the others are copies of these."""
@@ -93,7 +102,8 @@ def _pages(rows: int) -> list[Call]:
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
-    rows, rounds = (_QUICK_ROWS, _QUICK_CALLS) if bench.quick else (_ROWS, _CALLS)
+    size = _QUICK if bench.quick else _SIZE
+    rows = size.rows
     folder = bench.folder / "library"
     folder.mkdir()
     pages = _pages(rows)
@@ -101,8 +111,8 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     with bench.progress(f"making a library of {rows:,} audios", 1):
         _fill(services.database_url, rows)
     functions = _functions(_with_tokens(services))
-    with bench.progress("the floor and pages, by turns", rounds) as done:
-        taken = asyncio.run(_by_turns(folder, functions, [_FLOOR, *pages], rounds, done))
+    with bench.progress("the floor and pages, by turns", size.rounds) as done:
+        taken = asyncio.run(_by_turns(folder, functions, [_FLOOR, *pages], size, done))
     for page in pages:
         yield _figure(page, rows, taken[page.name], taken[_FLOOR.name])
     shutil.rmtree(folder)
@@ -201,7 +211,7 @@ async def _by_turns(
     folder: Path,
     functions: Mapping[str, Function],
     calls: Sequence[Call],
-    rounds: int,
+    size: Size,
     done: Callable[[], None],
 ) -> dict[str, list[float]]:
     """Seconds of each round's calls, by their names."""
@@ -215,7 +225,7 @@ async def _by_turns(
             watch=False,
             on_spawn=supervisor.watch,
         ) as running:
-            for number in range(-_WARMING_UP, rounds):
+            for number in range(-size.warming_up, size.rounds):
                 for call in calls:
                     seconds = await _seconds(running, call)
                     if number >= 0:

@@ -50,7 +50,7 @@ class Peak:
 
 
 _LENGTHS = (Length("10 minutes", 600, 5), Length("1 hour", 3600, 5, at_most(2)))
-_QUICK = (Length("2 seconds", 2, 1), Length("10 seconds", 10, 1))
+_QUICK = (Length("1 second", 1, 1), Length("2 seconds", 2, 1))
 
 
 class Recordings:

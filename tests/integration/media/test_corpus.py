@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,16 @@ def session(case: Case, chunks: list[bytes], limits: assemble.Limits | None = No
     )
 
 
+def sent(case: Case) -> Session:
+    """The session of the chunks as they are, by the FFmpeg under test."""
+    return _sent(case, os.environ["FFMPEG_PATH"])
+
+
+@cache
+def _sent(case: Case, _ffmpeg: str) -> Session:
+    return session(case, case.sent())
+
+
 def seconds(made: Session, case: Case) -> float:
     return made.report.samples / case.sample_rate
 
@@ -55,8 +66,8 @@ def cut(parts: list[bytes], size: int) -> list[bytes]:
 
 @named(RECORDINGS)
 def test_a_recording_gives_the_samples_of_its_files(case: Case) -> None:
-    for chunks in (case.sent(), cut(case.sent(), FRAME), cut(case.sent(), 999)):
-        made = session(case, chunks)
+    cuts_of_it = (cut(case.sent(), size) for size in (FRAME, 999))
+    for made in (sent(case), *(session(case, chunks) for chunks in cuts_of_it)):
         assert made.samples == reference.samples(case)
         assert made.report.warnings == []
         assert made.report.lost_seconds == 0
@@ -79,7 +90,7 @@ def each_ffmpeg(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("each_ffmpeg")
 @named([case for case in RECORDINGS if case.encoded])
 def test_a_recording_is_the_sound_that_was_encoded(case: Case) -> None:
-    original.check(case, session(case, case.sent()).samples)
+    original.check(case, sent(case).samples)
 
 
 @named(RECORDINGS)
@@ -87,7 +98,7 @@ def test_all_ffmpegs_make_the_same_of_it(case: Case, monkeypatch: pytest.MonkeyP
     made = []
     for program in FFMPEGS.values():
         monkeypatch.setenv("FFMPEG_PATH", str(program()))
-        made.append([session(case, case.sent()).samples, *of_a_file(case)])
+        made.append([sent(case).samples, *of_a_file(case)])
     for others in made[1:]:
         for one, other in zip(made[0], others, strict=True):
             assert original.alike(one, other)

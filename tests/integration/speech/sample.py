@@ -26,6 +26,7 @@ def silence(seconds: float) -> bytes:
     return bytes(2 * round(seconds * RATE))
 
 
+@cache
 def tone(seconds: float, *, volume: int = 8000) -> bytes:
     """440 Hz, which the detector takes for speech."""
     step = 2 * math.pi * 440 / RATE

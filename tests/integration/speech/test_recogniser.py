@@ -58,12 +58,12 @@ def test_words_are_words_and_in_their_time() -> None:
 
 def test_the_same_sound_is_heard_the_same_whatever_came_before() -> None:
     [said, _] = utterances([STREAM])
-    speech = Speech(0.0, 3.0, said.pcm[:96_000])
+    speech = Speech(0.0, 1.5, said.pcm[:48_000])
     fresh = PocketSphinx().words(speech)
     # Loud, in other surroundings: noise and level linger in a decoder that isn't told to forget.
     used = recogniser()
-    used.words(Speech(0.0, 1.0, audio.pcm(rate=16_000, channels=1, seconds=1.0)))
-    used.words(Speech(0.0, 1.0, said.pcm[40_000:72_000]))
+    used.words(Speech(0.0, 0.5, audio.pcm(rate=16_000, channels=1, seconds=0.5)))
+    used.words(Speech(0.0, 0.5, said.pcm[56_000:72_000]))
     assert used.words(speech) == fresh
 
 
@@ -79,5 +79,5 @@ def test_a_part_without_speech_has_no_utterances() -> None:
 
 
 def test_nothing_is_said_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    PocketSphinx().words(Speech(0.0, 1.0, sample.speech()[:32_000]))
+    PocketSphinx().words(Speech(0.0, 0.5, sample.speech()[:16_000]))
     assert capfd.readouterr() == ("", "")
