@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from tests.soak import SECONDS, Soak
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# To sign by awscrt, which is here for SAM's sake and in no layer, takes longer than by Python.
+os.environ["BOTO_DISABLE_CRT"] = "true"
 
 SOAKED = pytest.StashKey[list[Soak]]()
 SHARE = pytest.StashKey[float]()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from moto.core import responses
+from moto.core import models, responses
 from moto.core.base_backend import BaseBackend
 from moto.core.serialize import XFormedAttributePicker
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.dynamodb.parsing import ast_nodes
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
+from moto.sqs import models as sqs
+from responses import CallbackResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,17 +34,29 @@ class Picker(XFormedAttributePicker):
 
 def quicken() -> None:
     """From now on, in this process."""
+    underscored = cache(camelcase_to_underscores)
     quicker: dict[tuple[Any, str], Any] = {
+        (models, "CallbackResponse"): cache(CallbackResponse),
         (responses, "XFormedAttributePicker"): Picker,
-        (responses, "camelcase_to_underscores"): cache(camelcase_to_underscores),
+        (responses, "camelcase_to_underscores"): underscored,
+        (sqs, "camelcase_to_underscores"): underscored,
         (responses, "method_names_from_class"): cache(method_names_from_class),
         (BaseBackend, "urls"): property(once_a_class(vars(BaseBackend)["urls"].fget)),
+        (ast_nodes, "isinstance"): is_instance,
         (DepthFirstTraverser, "nodes_to_be_processed"): once_a_class(
             DepthFirstTraverser.nodes_to_be_processed
         ),
     }
     for (where, name), substitute in quicker.items():
         setattr(where, name, substitute)
+
+
+_is_subclass: Callable[[Any, Any], bool] = cache(issubclass)
+
+
+def is_instance(one: object, kind: Any) -> bool:
+    """Of an abstract class, which to ask takes long, or of one of some."""
+    return _is_subclass(type(one), kind)
 
 
 def once_a_class(find: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
-from botocore import useragent
 from moto import mock_aws
 
 from audioapi import database, identity, migrations, objects, queues, settings, tables
@@ -21,7 +21,7 @@ from local.services.aws import Aws
 from local.services.clients import Clients, connect
 from local.services.postgres import Postgres
 from local.template import reader
-from tests.integration import moto_state
+from tests.integration import moto_state, quick_boto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,6 +104,7 @@ def stack(described: Stack, provisioned: Any, monkeypatch: pytest.MonkeyPatch) -
     variables["WEBSOCKET_ENDPOINT"] = "https://api.execute-api.us-east-1.amazonaws.com/live"
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "client", shared_client)
     forget()
     with mock_aws(config=KEEP_SESSION):
         moto_state.put_back(provisioned)
@@ -117,16 +118,22 @@ def empty(stack: Stack, provisioned: Any) -> Callable[[], None]:
     return partial(moto_state.put_back, provisioned)
 
 
+@pytest.fixture
+def own_clients(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that changes clients."""
+    monkeypatch.setattr(boto3, "client", new_client)
+    forget()
+
+
 quick_moto.quicken()
-# A tenth of what a call of botocore's takes, to say the same of itself each time.
-useragent.sanitize_user_agent_string_component = cache(
-    useragent.sanitize_user_agent_string_component
-)
+quick_boto.quicken()
+new_client = boto3.client
+shared_client = quick_boto.shared(boto3.client)
 
 
 def forget() -> None:
-    """Settings and clients are made once an environment; each test is a new one. The connection to
-    the database is all tests': to make it takes longer than most of them.
+    """Settings are read once an environment; each test is a new one. Its clients and its connection
+    to the database are all tests': to make them takes longer than most of them.
     """
     for cached in CACHED:
         cached.cache_clear()

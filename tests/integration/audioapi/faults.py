@@ -137,7 +137,7 @@ class Wire:
 
 @contextmanager
 def tapped() -> Iterator[Wire]:
-    """Clients are the test's own; engines are everybody's."""
+    """Clients are the test's own (`own_clients`); engines are everybody's."""
     wire = Wire()
     for client in (objects.client(), tables.client(), queues.client()):
         client.meta.events.register_first("before-call", wire.before)

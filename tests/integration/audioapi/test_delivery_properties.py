@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from local.template.model import Stack
 
 delivered = settings(
-    max_examples=10,
+    max_examples=5,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each empties it
 )
 JOBS = {"assemble_session": assembly.assemble_session, "fold_chunks": assembly.fold_chunks}

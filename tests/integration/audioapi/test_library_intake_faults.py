@@ -61,7 +61,7 @@ def acme(stack: Stack, database_secret: None, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def wire(acme: UUID) -> Iterator[Wire]:
+def wire(acme: UUID, own_clients: None) -> Iterator[Wire]:
     with tapped() as wire:
         yield wire
 

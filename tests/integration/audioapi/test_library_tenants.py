@@ -67,7 +67,7 @@ def tenants(stack: Stack, database_secret: None) -> tuple[Tenant, Tenant]:
 
 @pytest.mark.soak
 def test_nothing_of_one_shows_to_the_other(tenants: tuple[Tenant, Tenant], soak: Soak) -> None:
-    calls = soak.count("calls", 250, 1_000)
+    calls = soak.count("calls", 120, 1_000)
     for seed in soak.seeds(1):
         random = Random(seed)
         for _ in range(calls):

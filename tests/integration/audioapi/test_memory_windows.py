@@ -158,7 +158,7 @@ def test_two_deliveries_give_what_one_gives_whatever_their_order(
 
     assert len(ORDERS) == 70 + 35 + 15 + 5
     wanted = []
-    for done, of_one in ORDERS[:: len(ORDERS) // soak.count("orders", 25, len(ORDERS))]:
+    for done, of_one in ORDERS[:: len(ORDERS) // soak.count("orders", 13, len(ORDERS))]:
         of = recording(recorded)
         dying, living = iter(steps(of, 1.5)), iter(steps(of, 9))
         for position in range(4 + done):

@@ -198,8 +198,9 @@ def test_speech_is_transcribed_in_words_with_times_and_subtitles() -> None:
 @pytest.mark.usefixtures("_pocketsphinx")
 def test_a_long_recording_is_transcribed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = parts.plan
-    monkeypatch.setattr(parts, "plan", lambda seconds, silences: plan(seconds, silences, 9.0))
-    twice = audio.samples_of(SPEECH) + bytes(2 * 16000 * 3) + audio.samples_of(SPEECH)
+    monkeypatch.setattr(parts, "plan", lambda seconds, silences: plan(seconds, silences, 4.0))
+    said = audio.samples_of(SPEECH)[2 * 16000 : 3 * 2 * 16000]
+    twice = said + bytes(2 * 16000 * 3) + said
     task = processed(audio.wav(twice, rate=16000, channels=1), "twice.wav")
     assert task["progress"] == {
         "phase": "finished",

@@ -109,6 +109,7 @@ def test_what_has_arrived_is_told_for_a_resume() -> None:
     assert answer.body == {**upload, "received_parts": arrived}
 
 
+@pytest.mark.usefixtures("own_clients")
 def test_many_parts_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     upload = kept(begin(SIZE)["upload_id"])
     s3 = objects.client()
@@ -138,6 +139,7 @@ def test_parts_that_miss_or_are_short_are_named() -> None:
     assert complete(upload_id)["status"] == "completed"
 
 
+@pytest.mark.usefixtures("own_clients")
 def test_completing_passes_the_checksums_that_s3_has_on() -> None:
     """S3 wants each of them for an upload that was begun with checksums; moto lists none."""
     upload_id = begin(SIZE)["upload_id"]

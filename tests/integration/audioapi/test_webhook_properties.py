@@ -48,7 +48,7 @@ class Address:
 
 
 @settings(
-    max_examples=10,
+    max_examples=5,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each empties it
 )
 @given(

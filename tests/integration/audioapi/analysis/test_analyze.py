@@ -89,10 +89,13 @@ def test_a_recording_is_analysed() -> None:
 
 @pytest.mark.usefixtures("_pocketsphinx")
 def test_the_same_sound_gives_the_same_answer() -> None:
+    said = mono(sample.speech()[2 * 16_000 : 3 * 2 * 16_000])
+
     def facts() -> Any:
         changing = ("conversation_id", "agent_results", "artifact_dir")
         paths = ("upload_path", "agent_outputs_path")
-        told = analyze(SPEECH).body
+        told = analyze(said).body
+        assert told["timeline"][0]["text"]
         return {name: it for name, it in told.items() if name not in (*changing, *paths)}
 
     assert facts() == facts()

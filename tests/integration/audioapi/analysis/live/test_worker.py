@@ -16,6 +16,7 @@ import pytest
 
 from audioapi import objects, settings
 from audioapi.analysis import conversation
+from audioapi.analysis.agents import Agents
 from audioapi.analysis.live import chunks, service
 from audioapi.analysis.live.chunks import Chunks, OutOfTimeError
 from audioapi.analysis.live.models import Status
@@ -89,6 +90,7 @@ def _worker(_soon_idle: None) -> Iterator[None]:
 def recogniser(monkeypatch: pytest.MonkeyPatch) -> FakeRecogniser:
     recogniser = FakeRecogniser()
     monkeypatch.setattr(conversation, "configured", lambda: recogniser)
+    monkeypatch.setattr(Agents, "take_latencies", lambda _: {})  # forty numbers an utterance
     return recogniser
 
 

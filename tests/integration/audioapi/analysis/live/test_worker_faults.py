@@ -45,7 +45,7 @@ _DELIVERIES = 20
 
 
 @pytest.fixture
-def wire(stack: Stack) -> Iterator[Wire]:
+def wire(own_clients: None) -> Iterator[Wire]:
     with tapped() as wire:
         yield wire
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from local.template.model import Stack
 
-SPOKEN = audio.wav(SPEECH + PAUSE, rate=RATE, channels=1)
+SPOKEN = audio.wav(SPEECH[int(2.2 * RATE) * 2 : int(5.2 * RATE) * 2] + PAUSE, rate=RATE, channels=1)
 
 
 @pytest.fixture(autouse=True)
