@@ -52,11 +52,11 @@ logs: $(READY)  ## Shows what functions wrote: FN=JobsWorkerFunction, FOLLOW=1, 
 	@exec $(BIN)/python -m local logs $(FN) $(if $(FOLLOW),--follow) $(if $(SINCE),--since $(SINCE)) $(if $(FILTER),--filter "$(FILTER)")
 
 test: $(READY) $(PACKAGES)  ## Runs every test
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/browser
+	$(BIN)/pytest --numprocesses 2 --ignore tests/browser
 	$(MAKE) typescript
 
 unit integration e2e browser: $(READY)  ## Runs the tests of one kind; browser needs Chromium or Chrome
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/$@
+	$(BIN)/pytest --numprocesses 2 tests/$@
 
 soak: $(READY)  ## Runs the random, long and crowded tests for SOAK_SECONDS (600), large; tells seeds and counts
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/pytest -s -m soak

@@ -69,12 +69,14 @@ def pytest_collection_modifyitems(
 
 
 def keep_groups(items: list[pytest.Item]) -> None:
-    """Of tests, which pytest-xdist 3.8 writes where pytest 9.2 doesn't look for them.
+    """Of tests, which pytest-xdist 3.8 writes where pytest 9.2 doesn't look for them. Those of a
+    file are one, or each worker would make what they share.
     https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
     for item in items:
-        if group := item.get_closest_marker("xdist_group"):
-            item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
+        marker = item.get_closest_marker("xdist_group")
+        group = marker.args[0] if marker else item.path.stem
+        item._id = NodeId.parse(f"{item.nodeid}@{group}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -87,17 +87,17 @@ def received(environ: WSGIEnvironment) -> Iterator[None]:
 
 
 def wait_aside(turns: OneAtATime) -> None:
-    """Makes moto's long poll wait outside its turn, and look 20 times a second.
+    """Makes moto's long poll wait outside its turn, and look 20 times a second at a queue that has
+    messages: one that comes back by a visibility timeout or a delay wakes nobody.
 
-    What comes back by a visibility timeout or a delay wakes nobody, so how often it looks matters.
     moto itself would not wait at all while a FIFO queue has messages that wait for one before them.
     """
 
-    def wait_for_messages(self: models.Queue, _timeout: float) -> None:
+    def wait_for_messages(self: models.Queue, timeout: float) -> None:
         with turns.aside("sqs"), self._messages_lock:
-            self._messages_lock.wait(0.05)
+            self._messages_lock.wait(0.05 if self._messages else timeout)
 
-    models.Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign,assignment]
+    models.Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign]
     # Asked four times of each message at each look; moto's own takes 20 x longer.
     models.unix_time_millis = now_ms  # type: ignore[attr-defined,assignment]
 
