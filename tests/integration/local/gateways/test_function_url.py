@@ -10,7 +10,14 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.integration.local.gateways.web_function import CORS, RUN, SITE, serving, web_function
+from tests.integration.local.gateways.web_function import (
+    CORS,
+    RUN,
+    RUN_AS_A_WHOLE,
+    SITE,
+    serving,
+    web_function,
+)
 from tests.patience import until_async
 from tests.unit.local.runtime.runtime_support import gone, logged, reports
 
@@ -20,8 +27,10 @@ if TYPE_CHECKING:
 MB = 1024 * 1024
 
 
-async def test_a_response_arrives_piece_by_piece(tmp_path: Path) -> None:
-    async with serving(web_function(tmp_path)) as site, site.http.get("/pieces") as response:
+@pytest.mark.parametrize("run", [RUN, RUN_AS_A_WHOLE])
+async def test_a_response_arrives_piece_by_piece(tmp_path: Path, run: str) -> None:
+    worker = web_function(tmp_path, run=run)
+    async with serving(worker) as site, site.http.get("/pieces") as response:
         assert response.headers["Content-Type"] == "text/event-stream", "before there is a body"
         site.note("one")
         assert await response.content.readany() == b"one"

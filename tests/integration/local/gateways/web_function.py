@@ -79,11 +79,13 @@ app.router.add_get("/elsewhere", elsewhere)
 app.router.add_get("/die", die)
 app.router.add_get("/die-halfway", die_halfway)
 app.router.add_route("*", "/{path:.*}", echo)
-web.run_app(
-    app, host="127.0.0.1", port=int(os.environ["PORT"]), print=None, handler_cancellation=True
-)
+if __name__ == "__main__":
+    port = int(os.environ["PORT"])
+    web.run_app(app, host="127.0.0.1", port=port, print=None, handler_cancellation=True)
 """
-RUN = "#!/bin/sh\nexec python app.py\n"
+RUN = "#!/bin/sh\nexec python -m app\n"
+RUN_AS_A_WHOLE = "#!/bin/sh\nexec python app.py\n"
+"""What it runs can't be forked."""
 SITE = "https://example.com"
 CORS = Cors((SITE,), ("GET", "POST"), ("x-api-key",), ("x-total",), max_age=300)
 
