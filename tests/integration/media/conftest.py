@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.children import children
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,9 +29,9 @@ def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """No process, no thread, no open file, no file."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     this = psutil.Process()
-    children, files, threads = set(this.children()), this.num_fds(), set(threading.enumerate())
+    processes, files, threads = children(), this.num_fds(), set(threading.enumerate())
     yield
-    assert set(this.children()) <= children
+    assert children() <= processes
     assert set(threading.enumerate()) <= threads
     assert this.num_fds() <= files
     assert [*tmp_path.iterdir()] == []

@@ -12,6 +12,7 @@ import pytest
 from audioapi.media import assemble, wav
 from audioapi.media.errors import NotAudioError, TooLongError
 from tests import audio
+from tests.children import children
 from tests.integration.media.session import Session
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def test_the_limit_is_on_the_session_and_not_on_each_file() -> None:
 
 
 def test_a_session_that_nobody_waits_for_leaves_no_process() -> None:
-    before = set(psutil.Process().children())
+    before = children()
     endless = itertools.repeat(bytes(100_000))
     report = assemble.Report()
     pcm = assemble.assemble(endless, declared="wav", sample_rate=RATE, channels=1, report=report)
     with contextlib.closing(pcm):  # type: ignore[type-var]
         assert next(pcm)
-    assert set(psutil.Process().children()) == before
+    assert children() == before
 
 
 def test_an_hour_goes_through_in_constant_memory(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import re
 import tempfile
 from typing import TYPE_CHECKING, Protocol
 
-import psutil
 import pytest
 
 from audioapi.media.damage import Damage
@@ -23,6 +22,7 @@ from audioapi.media.errors import (
 from audioapi.media.ffmpeg import Limits, decode
 from audioapi.media.segments import Pcm, Segment
 from audioapi.media.sniff import Container
+from tests.children import children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,10 +55,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 @pytest.fixture
-def children() -> Callable[[], int]:
+def started() -> Callable[[], int]:
     """How many processes there are that this test has started."""
-    before = set(psutil.Process().children())
-    return lambda: len(set(psutil.Process().children()) - before)
+    before = children()
+    return lambda: len(children() - before)
 
 
 def decoded(data: Iterable[bytes] = (), kind: Pcm | Container = PCM, **limits: float) -> bytes:
@@ -104,11 +104,11 @@ def test_such_a_file_may_not_fill_the_disk(fake: Fake) -> None:
         decoded([bytes(50), bytes(51)], Container.MP4, disk_bytes=100)
 
 
-def test_one_that_stands_still_is_ended(fake: Fake, children: Callable[[], int]) -> None:
+def test_one_that_stands_still_is_ended(fake: Fake, started: Callable[[], int]) -> None:
     fake("exec sleep 60")
     with pytest.raises(TooSlowError, match=r"FFmpeg stood still for 0\.1 s"):
         decoded(stall_seconds=0.1)
-    assert children() == 0
+    assert started() == 0
 
 
 def test_one_that_uses_up_its_cpu_is_ended(fake: Fake) -> None:
@@ -126,23 +126,23 @@ def test_one_that_writes_files_cannot(fake: Fake, tmp_path: Path) -> None:
 
 
 def test_more_sound_than_allowed_is_an_error_not_an_end(
-    fake: Fake, children: Callable[[], int]
+    fake: Fake, started: Callable[[], int]
 ) -> None:
     fake("exec cat /dev/zero")
     with pytest.raises(TooLongError, match="It holds more than 10 s of sound"):
         decoded(audio_seconds=10)
-    assert children() == 0
+    assert started() == 0
 
 
-def test_a_reader_that_goes_away_leaves_no_process(fake: Fake, children: Callable[[], int]) -> None:
+def test_a_reader_that_goes_away_leaves_no_process(fake: Fake, started: Callable[[], int]) -> None:
     fake("exec cat /dev/zero")
     with contextlib.closing(decode(Segment(PCM, iter(())), sample_rate=8000, channels=1)) as pcm:
         assert next(pcm)
-        assert children() == 1
-    assert children() == 0
+        assert started() == 1
+    assert started() == 0
 
 
-def test_an_error_of_the_source_is_the_readers(fake: Fake, children: Callable[[], int]) -> None:
+def test_an_error_of_the_source_is_the_readers(fake: Fake, started: Callable[[], int]) -> None:
     def broken() -> Iterable[bytes]:
         yield bytes(100)
         raise OSError("S3 is gone")
@@ -150,7 +150,7 @@ def test_an_error_of_the_source_is_the_readers(fake: Fake, children: Callable[[]
     fake("exec cat")
     with pytest.raises(OSError, match="S3 is gone"):
         decoded(broken())
-    assert children() == 0
+    assert started() == 0
 
 
 def test_a_complaint_is_what_a_person_understands(fake: Fake) -> None:
