@@ -285,7 +285,7 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
         # numpy's threads would keep its function from being forked, and have no processor of theirs
         # on a machine of Lambda's with one.
         "OPENBLAS_NUM_THREADS": "1",
-        # Lambda's botocore has no awscrt, which comes here with SAM.
+        # awscrt is here for SAM's sake and in no layer: a function is to do without it here, too.
         "BOTO_DISABLE_CRT": "true",
         # Lambda has neither file; the developer's would lend endpoints and credentials.
         "AWS_CONFIG_FILE": os.devnull,

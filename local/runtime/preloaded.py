@@ -37,7 +37,7 @@ class Preloaded:
         self._variables = variables
         self._logs = logs
         self._on_spawn = on_spawn
-        self._snapshots: list[Snapshot] = []
+        self._snapshots: list[Snapshot] = []  # the last is in use; others have ended by themselves
 
     def snapshot(self, function: Function) -> Snapshot | None:
         """What the function's snapshot can be forked from, if none of this is its own business."""

@@ -55,7 +55,7 @@ _is_subclass: Callable[[Any, Any], bool] = cache(issubclass)
 
 
 def is_instance(one: object, kind: Any) -> bool:
-    """Of an abstract class, which to ask takes long, or of one of some."""
+    """`isinstance`, known by type: `kind` is abstract classes, which take long to ask."""
     return _is_subclass(type(one), kind)
 
 

@@ -53,19 +53,21 @@ def check_whole(consumer: live.Consumer, *, utterances: int) -> None:
     assert [each["t_end"] for each in told] == sorted(each["t_end"] for each in told)
 
 
+@pytest.mark.soak
 def test_a_conversation_at_ten_times_its_pace_with_a_consumer_that_drops_five_times(
-    stack: Stack,
+    stack: Stack, soak: Soak
 ) -> None:
+    breaths = BREATHS[: soak.count("utterances", few=3, many=5)]
     session = live.start(stack, goal="Find out how much he may do for them")
     consumer = live.Consumer(session)
     with ThreadPoolExecutor(1) as background:
-        speaking = background.submit(session.speak, live.conversation(*BREATHS[:3]), speed=10)
+        speaking = background.submit(session.speak, live.conversation(*breaths), speed=10)
         for _ in range(5):
             consumer.listen(events=2)
         speaking.result()
         session.control("finalize")
         consumer.listen()
-    check_whole(consumer, utterances=3)
+    check_whole(consumer, utterances=len(breaths))
     assert len(consumer.statuses) >= 6
     assert set(consumer.types()) >= {"final_transcript", "emotion", "cognitive"}
     assert " ".join(each["text"] for each in consumer.said("final_transcript")).strip()
