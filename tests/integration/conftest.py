@@ -127,6 +127,7 @@ def own_clients(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 
 quick_moto.quicken()
 quick_boto.quicken()
+moto_state.take_turns()
 new_client = boto3.client
 shared_client = quick_boto.shared(boto3.client)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audioapi import identity, objects, queues, settings, tables
+from audioapi import identity, settings
 from audioapi.analysis.live import store
 from audioapi.analysis.models import Event, EventType
 from audioapi.identity import Principal
@@ -19,8 +18,6 @@ from tests.integration.audioapi.sessions import aws
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
-    import pytest
-
     from audioapi.analysis.live.models import Cursor, LiveSession
     from tests.forms import Part
 
@@ -120,20 +117,6 @@ def working(session_id: str, worker: str = "worker") -> Cursor:
     cursor = store.take_over(session_id, worker)
     assert cursor is not None
     return cursor
-
-
-def one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto's conditional writes know no threads: one on its way would undo another's."""
-    turn = threading.Lock()
-    for client in (tables.client(), objects.client(), queues.client()):
-        made: Any = client
-        request = made._make_request
-
-        def in_turn(*given: Any, request: Any = request) -> Any:
-            with turn:
-                return request(*given)
-
-        monkeypatch.setattr(made, "_make_request", in_turn)
 
 
 def transcript(text: str) -> Event:

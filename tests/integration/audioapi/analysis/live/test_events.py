@@ -27,7 +27,6 @@ from tests.integration.audioapi.analysis.live.live_calls import (
     control,
     kept,
     let_in,
-    one_request_at_a_time,
     set_back,
     started,
     transcript,
@@ -47,7 +46,6 @@ ONE_CONSUMER = "Only one SSE consumer may be attached to a live session at a tim
 def _callers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a clock that goes faster."""
     let_in()
-    one_request_at_a_time(monkeypatch)
     monkeypatch.setattr(event_stream, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(event_stream, "RENEW_SECONDS", 0.02)
 

@@ -22,7 +22,6 @@ from tests.integration.audioapi.analysis.live.live_calls import (
     kept,
     let_in,
     messages,
-    one_request_at_a_time,
     started,
 )
 
@@ -39,11 +38,6 @@ AT_ONCE = 8
 @pytest.fixture(autouse=True)
 def _callers(stack: Stack) -> None:
     let_in()
-
-
-@pytest.fixture
-def _atomic(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_request_at_a_time(monkeypatch)
 
 
 def send(session_id: str, seq: int, data: bytes) -> TakenChunk:
@@ -68,7 +62,6 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("_atomic")
 def test_of_different_chunks_with_one_number_one_is_taken_and_read(soak: Soak) -> None:
     for _ in soak.rounds(4):
         session_id = started()
@@ -83,7 +76,6 @@ def test_of_different_chunks_with_one_number_one_is_taken_and_read(soak: Soak) -
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("_atomic")
 def test_one_chunk_that_comes_many_times_at_once_is_taken_once(soak: Soak) -> None:
     for _ in soak.rounds(4):
         session_id = started()
@@ -94,7 +86,6 @@ def test_one_chunk_that_comes_many_times_at_once_is_taken_once(soak: Soak) -> No
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("_atomic")
 def test_a_chunk_and_the_end_of_its_session_at_once(soak: Soak) -> None:
     """Either the chunk was before the end, or it is refused: none is acknowledged and not read."""
     for _ in soak.rounds(4):
