@@ -6,6 +6,7 @@ To put it back takes 3 ms, and to make the template's by the API 80, in each of 
 from __future__ import annotations
 
 import copyreg
+import os
 import threading
 from copy import deepcopy
 from typing import Any
@@ -27,6 +28,10 @@ def take_turns() -> None:
     off another that reads it. AWS's services, and the local stack's, know them.
     """
     turn = threading.RLock()
+    # A process that is forked while another thread has its turn would wait for it for ever.
+    os.register_at_fork(
+        before=turn.acquire, after_in_parent=turn.release, after_in_child=turn.release
+    )
     stubber: Any = BotocoreStubber
     answer = stubber.process_request
 
