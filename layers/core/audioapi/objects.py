@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _MISSING = ("NoSuchKey", "404", "AccessDenied", "403")
 """What S3 says of a missing object, the latter two to whoever may not list; the numbers to HEAD,
 whose answer has no body. https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
+_MARK = "mark"
 _MOST_DELETED = 1000
 _BLOCK_BYTES = 1024 * 1024
 _RESETS_IN_A_ROW = 5
@@ -45,21 +47,38 @@ def client() -> S3Client:
     )
 
 
+class TakenError(Exception):
+    """There is another object of that key, of other bytes."""
+
+
 def put_once(bucket: str, key: str, data: bytes) -> bool:
-    """Stores `data` unless the key exists; whether it was stored. Durable when it returns.
+    """Stores `data` unless it is there; whether it was stored by this call. Durable when it
+    returns. Raises TakenError if the key has other bytes.
+
+    An answer may be lost: then the SDK asks again, and finds the object. A mark tells whose it is.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
+    mark = secrets.token_urlsafe(8)
     while True:
         try:
-            client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+            client().put_object(
+                Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", Metadata={_MARK: mark}
+            )
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "PreconditionFailed":
-                return False
+                return _is_ours(bucket, key, data, mark)
             if code != "ConditionalRequestConflict":  # a race that S3 asks to be tried again
                 raise
         else:
             return True
+
+
+def _is_ours(bucket: str, key: str, data: bytes, mark: str) -> bool:
+    found = client().get_object(Bucket=bucket, Key=key)
+    if found["Body"].read() != data:
+        raise TakenError(key)
+    return found["Metadata"].get(_MARK) == mark
 
 
 def put(bucket: str, key: str, data: bytes, *, content_type: str) -> None:
@@ -155,6 +174,11 @@ def stream(bucket: str, key: str, *, etag: str | None = None) -> Iterator[bytes]
             if resets == _RESETS_IN_A_ROW:
                 raise
             logger.info("connection to S3 dropped", reason=type(error).__name__, at=at)
+
+
+def any_under(bucket: str, prefix: str) -> bool:
+    """Whether there is an object whose key begins so."""
+    return client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"] > 0
 
 
 def put_file(
