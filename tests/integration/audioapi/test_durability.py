@@ -209,11 +209,19 @@ def test_a_job_that_failed_too_often_marks_its_session_with_the_reason(
     assert kept(session_id) == failed
 
 
-def test_missing_chunks_are_listed_and_the_rest_is_kept(stack: Stack, session_id: str) -> None:
-    for seq in (0, 2, 5):
+def test_missing_chunks_are_listed_and_the_rest_is_kept(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seq in (0, 2):
         say(audio(AUDIO, seq))
-    say({**CLOSE, "chunk_count": 7}, at=now_ms() - 11_000)
-    run_jobs()
+    say({**CLOSE, "chunk_count": 7})
+    later = now_ms() + 1000 * settings.streaming().straggler_wait_seconds
+    say(audio(AUDIO, 5))
+    monkeypatch.setattr(assembly, "now_ms", lambda: later - 1)
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.CLOSING
+    monkeypatch.setattr(assembly, "now_ms", lambda: later + 60_000)
+    assembly.assemble_session(session_id)
     session = kept(session_id)
     assert session.missing_chunks == [1, 3, 4, 6]
     assert session.lost_seconds == pytest.approx(session.duration_seconds * 4 / 3)

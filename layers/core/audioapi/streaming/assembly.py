@@ -58,12 +58,15 @@ def fold_failed(session_id: str) -> None:
 def give_up(session_id: str) -> None:
     """Marks a session whose job failed too often, so that nobody waits for it in vain."""
     session = store.session(session_id)
-    if session is None or session.status.finished:
+    if session is None:
         return
-    reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
-    if failed := store.fail(session, reason):
-        measure({"SessionsFailed": 1})
-        _announce(failed)
+    if not session.status.finished:
+        reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
+        if failed := store.fail(session, reason, gave_up=True):
+            measure({"SessionsFailed": 1})
+        session = failed or store.session(session_id)
+    if session and session.status.finished:
+        _announce(session)
 
 
 def _still_coming(session: Session) -> bool:
@@ -73,15 +76,14 @@ def _still_coming(session: Session) -> bool:
     a burst of messages may be worked off, one after the other, for longer than any fixed time.
     """
     config = settings.streaming()
+    quiet = now_ms() - session.last_activity
     if session.expected_chunks is None:
-        return now_ms() - session.last_activity < config.close_settle_seconds * 1000
-    if session.total_chunks >= session.expected_chunks or session.closing_at is None:
+        return quiet < config.close_settle_seconds * 1000
+    if quiet >= config.straggler_wait_seconds * 1000:
         return False
-    waited = now_ms() - session.closing_at
-    return (
-        waited < config.straggler_wait_seconds * 1000
-        and service.next_seq(session) < session.expected_chunks
-    )
+    if session.numbered is False:
+        return session.total_chunks < session.expected_chunks
+    return service.next_seq(session) < session.expected_chunks
 
 
 def _finish(sealed: Session) -> None:
@@ -99,6 +101,9 @@ def _finish(sealed: Session) -> None:
     if finished:
         failed = finished.status is Status.ERROR
         measure({"SessionsFailed" if failed else "SessionsCompleted": 1})
+    else:  # another delivery was faster, and may have died since
+        finished = store.session(sealed.session_id)
+    if finished and finished.status.finished:
         _announce(finished)
 
 
@@ -108,9 +113,10 @@ def _make_file(sealed: Session) -> Session | None:
     Damage doesn't keep the rest from being kept; the session's `error` then says what was lost.
     """
     config = settings.streaming()
-    missing = chunks.missing(sealed) if sealed.numbered else []
-    if sealed.total_chunks == 0:
-        return store.complete(sealed, missing_chunks=missing)
+    if (found_as := chunks.as_found(sealed)) is None:
+        return store.complete(sealed, missing_chunks=_missing(sealed))
+    sealed = found_as
+    missing = _missing(sealed)
     report, found = assemble.Report(), _Found()
     pcm = assemble.assemble(
         found.counting(chunks.read(sealed)),
@@ -134,12 +140,17 @@ def _make_file(sealed: Session) -> Session | None:
         file_path=key,
         duration_seconds=report.samples / sealed.sample_rate,
         lost_seconds=_lost_seconds(report, found, missing, sealed.sample_rate),
+        numbered=sealed.numbered,
         total_chunks=found.total,
         bytes_received=found.size,
         next_seq=(missing[0] if missing else found.total) if sealed.numbered else 0,
         missing_chunks=missing,
         error="; ".join(report.warnings) or None,
     )
+
+
+def _missing(sealed: Session) -> list[int]:
+    return chunks.missing(sealed) if sealed.numbered else []
 
 
 def _lost_seconds(
@@ -196,7 +207,8 @@ def _tell_webhooks(organization_id: str, user_id: str, finished: Session) -> Non
             "missing_chunks": finished.missing_chunks,
             "error": finished.error,
         },
-        event_id=f"{finished.session_id} finished",
+        # A session that was given up may be opened again, and then be finished.
+        event_id=f"{finished.session_id} {'given up' if finished.gave_up else 'finished'}",
     )
 
 

@@ -31,7 +31,9 @@ _LENGTH = struct.Struct(">I")
 
 
 def put(session_id: str, data: bytes, *, seq: int | None, order: str) -> bool:
-    """Makes a chunk durable; False if it was there already. `order` sorts those without seq."""
+    """Makes a chunk durable; False if it was there already. `order` sorts those without seq.
+    Raises objects.TakenError if another chunk is in its place.
+    """
     name = order if seq is None else _name(seq)
     return objects.put_once(_bucket(), _prefix(session_id, numbered=seq is not None) + name, data)
 
@@ -39,6 +41,17 @@ def put(session_id: str, data: bytes, *, seq: int | None, order: str) -> bool:
 def arrival_order(received_at: int, message_id: str) -> str:
     """Sorts by the gateway's receive time; the message's id tells two of a millisecond apart."""
     return f"{received_at:015d}-{hashlib.sha256(message_id.encode()).hexdigest()[:12]}"
+
+
+def as_found(session: Session) -> Session | None:
+    """The session, numbered as its chunks are; None if there is no chunk. What counts are the
+    objects: a chunk may be kept of which the session doesn't know, if it couldn't be counted.
+    """
+    ways = (True, False) if session.numbered is None else (session.numbered,)
+    for numbered in ways:
+        if objects.any_under(_bucket(), _prefix(session.session_id, numbered=numbered)):
+            return session.model_copy(update={"numbered": numbered})
+    return None
 
 
 def contiguous(session: Session) -> int:

@@ -135,9 +135,18 @@ def refused(session: Session, reason: str, *, seq: int | None) -> Frame:
     return frame if seq is None else {**frame, "seq": seq}
 
 
+def taken(session: Session, *, seq: int | None, next_seq: int) -> Frame:
+    """Another chunk has that number: `next_seq` is the first one that is free."""
+    reason = "seq is taken: another chunk of this session has that number, and other bytes"
+    return {**refused(session, reason, seq=seq), "next_seq": next_seq}
+
+
 def failed(session: Session, *, seq: int | None) -> Frame:
-    """A chunk that met a failure of ours."""
-    return {**refused(session, "Internal server error", seq=seq), "retry": True}
+    """A chunk that met a failure of ours, and may be kept nevertheless: sent again without a number
+    it would be another one.
+    """
+    frame = refused(session, "Internal server error", seq=seq)
+    return frame if seq is None else {**frame, "retry": True}
 
 
 def kept_alive(session: Session) -> Frame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audioapi import queues, settings
+from audioapi import objects, queues, settings
 from audioapi.clock import now_ms
 from audioapi.observe import logger, measure
 from audioapi.streaming import chunks, frames, service, store
@@ -29,7 +29,8 @@ def receive(
     None for a chunk that the connection wants no acknowledgement of.
 
     Everything a client can get wrong is answered with a frame, and so is a failure of ours that
-    hits a chunk: its `retry` says that the same chunk may be sent again.
+    hits a chunk: its `retry` says that the same chunk may be sent again, which only a number makes
+    the same.
     """
     connection = store.connection(connection_id)
     session = _session(connection)
@@ -67,17 +68,28 @@ def _chunk(
         raise BadChunkError(reason, seq=chunk.seq)
     try:
         new, kept = _keep(chunk, session, message_id, received_at)
-        _measure(chunk, received_at, new=new)
-        if new and kept.total_chunks % chunks.FOLD_EVERY == 0:
-            _have_folded(kept)
-        if connection.ack_every == 1:
-            return frames.acknowledged(kept, seq=chunk.seq)
-        if new and kept.total_chunks % connection.ack_every:
-            return None
-        return frames.acknowledged(kept, seq=chunk.seq, next_seq=service.next_seq(kept))
+    except objects.TakenError:
+        return frames.taken(session, seq=chunk.seq, next_seq=service.next_seq(session))
     except (BotoCoreError, ClientError):
         logger.exception("chunk not kept", session_id=session.session_id, seq=chunk.seq)
         return frames.failed(session, seq=chunk.seq)
+    _measure(chunk, received_at, new=new)
+    if new and kept.total_chunks % chunks.FOLD_EVERY == 0:
+        _have_folded(kept)
+    if connection.ack_every == 1:
+        return frames.acknowledged(kept, seq=chunk.seq)
+    if new and kept.total_chunks % connection.ack_every:
+        return None
+    return frames.acknowledged(kept, seq=chunk.seq, next_seq=_next_seq(kept))
+
+
+def _next_seq(session: Session) -> int:
+    """What is known of it if the chunks can't be listed: the chunk itself is kept."""
+    try:
+        return service.next_seq(session)
+    except (BotoCoreError, ClientError):
+        logger.exception("chunks not listed", session_id=session.session_id)
+        return session.next_seq
 
 
 def _refusal(chunk: Chunk, session: Session, received_at: int) -> str | None:
@@ -147,10 +159,14 @@ def _measure(chunk: Chunk, received_at: int, *, new: bool) -> None:
 
 
 def _have_folded(session: Session) -> None:
-    queues.send(
-        settings.streaming().jobs_queue_url,
-        {"type": "fold_chunks", "session_id": session.session_id},
-    )
+    """If it can't be asked for, the next folding has more to do: the chunk itself is kept."""
+    try:
+        queues.send(
+            settings.streaming().jobs_queue_url,
+            {"type": "fold_chunks", "session_id": session.session_id},
+        )
+    except (BotoCoreError, ClientError):
+        logger.exception("folding not asked for", session_id=session.session_id)
 
 
 def _numbering(chunk: Chunk) -> str:

@@ -72,6 +72,7 @@ class Session(BaseModel):
     lost_seconds: float | None = None
     missing_chunks: list[int] = []
     last_failure: str | None = None
+    gave_up: bool = False
     error: str | None = None
 
     def awaits(self, *, received_at: int, seq: int | None) -> bool:

@@ -99,7 +99,8 @@ def close_session(
     """Closes it and has its file made, after chunks that are on their way had time to arrive.
 
     `expected_chunks` is how many there are, if the client says so: then the worker waits for just
-    those. The session as it is afterwards, also if it was closed before.
+    those. The session as it is afterwards, also if it was closed before. One whose file was given
+    up is tried again.
     """
     closing = store.close(
         session.session_id,
@@ -107,11 +108,24 @@ def close_session(
         expected_chunks=expected_chunks,
         now=now_ms(),
     )
-    if closing is None:
-        return store.session(session.session_id) or session
+    if closing is not None:
+        _closed(closing)
+        return closing
+    if reopened := store.reopen(session.session_id):
+        send_job(reopened)
+        return reopened
+    return store.session(session.session_id) or session
+
+
+def close_silent(session: Session, *, closing_at: int) -> None:
+    """The same of a session without traffic, unless some came since it was looked at."""
+    if closing := store.close_silent(session, closing_at=closing_at, now=now_ms()):
+        _closed(closing)
+
+
+def _closed(closing: Session) -> None:
     counter.count_out()
     send_job(closing)
-    return closing
 
 
 def send_job(closing: Session) -> None:

@@ -158,6 +158,23 @@ def close(
     )
 
 
+def close_silent(silent: Session, *, closing_at: int, now: int) -> Session | None:
+    """ACTIVE → CLOSING; None if it was not active, or has had traffic since it was looked at."""
+    return _write(
+        silent.session_id,
+        "SET #status = :closing, closing_at = :closing_at, last_activity = :now",
+        "#status = :active AND last_activity = :seen",
+        {
+            ":closing": Status.CLOSING,
+            ":closing_at": closing_at,
+            ":now": now,
+            ":active": Status.ACTIVE,
+            ":seen": silent.last_activity,
+        },
+        names={"#status": "status"},
+    )
+
+
 def job_sent(session_id: str) -> None:
     """Notes that the worker knows: a close that crashed before this is taken up by the sweeper."""
     _update(session_id, {"job_sent": True}, only_if=(Status.CLOSING, Status.SEALED))
@@ -173,9 +190,28 @@ def complete(sealed: Session, **facts: Any) -> Session | None:
     return _finish(sealed, {"status": Status.COMPLETED, **facts})
 
 
-def fail(unfinished: Session, reason: str) -> Session | None:
-    """Any open state → ERROR, with the reason that callers see."""
-    return _finish(unfinished, {"status": Status.ERROR, "error": reason})
+def fail(unfinished: Session, reason: str, *, gave_up: bool = False) -> Session | None:
+    """Any open state → ERROR, with the reason that callers see; None if another delivery was
+    faster. Who only `gave_up` leaves it to be opened again.
+    """
+    return _finish(unfinished, {"status": Status.ERROR, "error": reason, "gave_up": gave_up})
+
+
+def reopen(session_id: str) -> Session | None:
+    """ERROR → CLOSING if its file was only given up; None if it wasn't."""
+    return _write(
+        session_id,
+        "SET #status = :closing, gave_up = :no, #open = :open REMOVE #error, last_failure",
+        "#status = :error AND gave_up = :yes",
+        {
+            ":closing": Status.CLOSING,
+            ":no": False,
+            ":open": "open",
+            ":error": Status.ERROR,
+            ":yes": True,
+        },
+        names={"#status": "status", "#open": "open", "#error": "error"},
+    )
 
 
 def note_failure(session_id: str, failure: str) -> None:
@@ -192,8 +228,16 @@ def note_folded(session_id: str, *, after: str, last: str) -> bool:
 
 
 def note_next_seq(session_id: str, next_seq: int) -> None:
-    """Keeps how far the chunks are known to be whole, so that nobody lists them again."""
-    _update(session_id, {"next_seq": next_seq}, only_if=tuple(Status))
+    """Keeps how far the chunks are known to be whole, so that nobody lists them again. What a
+    finished session tells stays as it is.
+    """
+    _write(
+        session_id,
+        "SET next_seq = :next",
+        "#status IN (:active, :closing) AND next_seq < :next",
+        {":next": next_seq, ":active": Status.ACTIVE, ":closing": Status.CLOSING},
+        names={"#status": "status"},
+    )
 
 
 def open_sessions() -> Iterator[Session]:

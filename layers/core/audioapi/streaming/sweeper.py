@@ -19,7 +19,7 @@ def sweep(*, now: int) -> None:
         active += session.status is Status.ACTIVE
         if session.status is Status.ACTIVE and (reason := _over(session, now)):
             logger.info("session closed", session_id=session.session_id, reason=reason)
-            service.close_session(session, received_at=now)
+            service.close_silent(session, closing_at=now)
         elif _job_lost(session, now):
             logger.warning("close taken up", session_id=session.session_id)
             service.send_job(session)
