@@ -72,4 +72,8 @@ def do(message: dict[str, Any], delivery: jobs.Delivery) -> None:
         work(message.pop("type"))(**message)
 
 
-lambda_handler = jobs.handler(do, queue_url=settings.streaming().jobs_queue_url)
+lambda_handler = jobs.handler(
+    do,
+    queue_url=settings.streaming().jobs_queue_url,
+    passing_hours=settings.worker().passing_failure_hours,
+)

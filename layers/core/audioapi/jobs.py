@@ -1,7 +1,9 @@
 """What every queue function shares: one message after the other, failures reported one by one.
 
 A failed message comes back after seconds that grow with its attempts, not after the queue's
-visibility timeout; one that is not due yet comes back when its work says. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+visibility timeout; one that is not due yet comes back when its work says. How often it was received
+tells of work that can't be done. A service that is away says nothing of the work: where a queue's
+handler says for how many hours, it is tried again for as long. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from botocore import exceptions as sdk
 
 from audioapi import queues
 from audioapi.clock import now_ms
 from audioapi.observe import logger, measure
+from audioapi.problems import UnavailableError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -78,27 +84,59 @@ class RetryLaterError(Exception):
 
 Work = Callable[[Message, Delivery], None]
 
+_BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TransactionConflictException",
+    }
+)
+"""What services say who are asked too much: with 400, some of them."""
+
+
+def passes(error: Exception) -> bool:
+    """Whether it tells of a service that is away or busy, and not of the work."""
+    if isinstance(error, sdk.ClientError):
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        return (
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.response["Error"]["Code"] in _BUSY
+        )
+    return isinstance(error, UnavailableError | sdk.ConnectionError | sdk.HTTPClientError)
+
 
 def handler(
-    work: Work, *, queue_url: str
+    work: Work, *, queue_url: str, passing_hours: float = 0
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`."""
+    """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`. If it
+    fails for a reason that passes, a message less than `passing_hours` old is sent again: a copy
+    has been received by nobody yet. (A FIFO queue can't have that: it would change the order.)
+    """
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         records = event["Records"]
-        failed = [r["messageId"] for r in records if not _done(r, work, queue_url, deadline)]
+        failed = [
+            r["messageId"]
+            for r in records
+            if not _done(r, work, queue_url, deadline, passing_hours)
+        ]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     return lambda_handler
 
 
-def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -> bool:
+def _done(
+    record: dict[str, Any], work: Work, queue_url: str, deadline: float, passing_hours: float
+) -> bool:
     attributes = record["attributes"]
     delivery = Delivery(
         attempt=int(attributes["ApproximateReceiveCount"]),
-        age_ms=now_ms() - int(attributes["SentTimestamp"]),
+        age_ms=now_ms() - queues.first_sent(record),
         deadline=deadline,
         held=lambda seconds: queues.held(queue_url, record["receiptHandle"], seconds=seconds),
     )
@@ -111,11 +149,27 @@ def _done(record: dict[str, Any], work: Work, queue_url: str, deadline: float) -
         logger.info("message comes back later", seconds=round(later.seconds, 1))
         queues.retry_in(queue_url, record["receiptHandle"], seconds=later.seconds)
         return False
-    except Exception:  # noqa: BLE001 — the outermost edge: one failure is not the others'
+    except Exception as error:  # noqa: BLE001 — the outermost edge: one failure is not the others'
         logger.exception("message failed; it will be tried again")
+        if (
+            passes(error)
+            and delivery.age_ms < passing_hours * 3_600_000
+            and _sent_again(record, queue_url)
+        ):
+            return True
         queues.retry_soon(queue_url, record["receiptHandle"], attempt=delivery.attempt)
         measure({"JobsRetried": 1}, queue=queue)
         return False
     duration = (time.monotonic() - began) * 1000
     measure({"JobsDone": 1, "JobDuration": duration}, queue=queue)
+    return True
+
+
+def _sent_again(record: dict[str, Any], queue_url: str) -> bool:
+    """Whether that could be done. A crash behind it has the work tried twice: it is idempotent."""
+    try:
+        queues.send_again(queue_url, record)
+    except (sdk.ClientError, sdk.BotoCoreError):
+        logger.exception("message not sent again")
+        return False
     return True

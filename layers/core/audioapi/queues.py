@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-_CORRELATION_ID = "correlation_id"
+_CORRELATION_ID, _TIMES, _FIRST_SENT = "correlation_id", "times_sent_again", "first_sent"
 _LONGEST_RETRY_SECONDS = 300
 # 12 h counted from when the message was received, which a function's time-out may lie back.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
@@ -57,10 +57,36 @@ def send_in_order(
     )
 
 
+def send_again(queue_url: str, record: Mapping[str, Any]) -> None:
+    """Sends what a function's record says once more, after 1, 2, 4 … 300 seconds by how often that
+    was done, with the time of the first.
+    """
+    times = int(_attribute(record, _TIMES) or 0)
+    client().send_message(
+        QueueUrl=queue_url,
+        MessageBody=record["body"],
+        DelaySeconds=min(2**times, _LONGEST_RETRY_SECONDS),
+        MessageAttributes={
+            _TIMES: {"DataType": "Number", "StringValue": str(times + 1)},
+            _FIRST_SENT: {"DataType": "Number", "StringValue": str(first_sent(record))},
+            _CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id(record)},
+        },
+    )
+
+
+def first_sent(record: Mapping[str, Any]) -> int:
+    """When what it says was sent, in epoch milliseconds."""
+    return int(_attribute(record, _FIRST_SENT) or record["attributes"]["SentTimestamp"])
+
+
+def _attribute(record: Mapping[str, Any], name: str) -> str | None:
+    found: str | None = record["messageAttributes"].get(name, {}).get("stringValue")
+    return found
+
+
 def correlation_id(record: Mapping[str, Any]) -> str:
     """That of the request, or the message, with which began what a function's record is about."""
-    attribute = record["messageAttributes"].get(_CORRELATION_ID, {})
-    return str(attribute.get("stringValue") or record["messageId"])
+    return str(_attribute(record, _CORRELATION_ID) or record["messageId"])
 
 
 def _attributes() -> dict[str, Any]:

@@ -183,10 +183,13 @@ class IdempotencySettings(Settings):
 
 
 class WorkerSettings(Settings):
-    """What the worker's machine has, and how soon a worker that died is missed."""
+    """What the worker's machine has, how soon a worker that died is missed, and for how long a job
+    is tried while a service that it needs is away.
+    """
 
     worker_storage_mb: Positive = 512
     worker_missed_seconds: Positive = 60
+    passing_failure_hours: Positive = 6
 
 
 class JobsFailedSettings(Settings):

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from audioapi import jobs, queues
+from audioapi.problems import UnavailableError
 from tests.patience import until
 from tests.unit.audioapi.context import Context
 
@@ -32,6 +33,12 @@ class FakeSqs:
         self._calls = mmap.mmap(-1, 1)
         self._log = log
         self._log.touch()
+        self.sent: list[dict[str, Any]] = []
+
+    def send_message(self, **request: Any) -> None:
+        if self.broken:
+            raise EndpointConnectionError(endpoint_url="sqs")
+        self.sent.append(request)
 
     def change_message_visibility(self, **request: Any) -> None:
         self._calls[0] += 1
@@ -160,3 +167,84 @@ def test_work_knows_when_its_function_is_ended(sqs: FakeSqs) -> None:
     handler = jobs.handler(lambda _, delivery: told.append(delivery.deadline), queue_url="queue")
     handler({"Records": [record("a")]}, Context(remaining_seconds=40))
     assert [round(deadline - now) for deadline in told] == [40]
+
+
+HOURS = 6
+AWAY = EndpointConnectionError(endpoint_url="s3")
+
+
+def client_error(status: int, code: str) -> ClientError:
+    told: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(told, "GetObject")
+
+
+def again(sent: dict[str, Any], *, at: int) -> dict[str, Any]:
+    """The record of a message that was sent."""
+    told = {
+        name: {"stringValue": each["StringValue"], "dataType": each["DataType"]}
+        for name, each in sent["MessageAttributes"].items()
+    }
+    attributes = {**RECORD["attributes"], "SentTimestamp": str(at)}
+    return {
+        **RECORD,
+        "body": sent["MessageBody"],
+        "attributes": attributes,
+        "messageAttributes": told,
+    }
+
+
+def run_away(record: dict[str, Any], error: Exception = AWAY) -> bool:
+    """Whether a message is done with, as far as the queue knows."""
+
+    def work(_: dict[str, Any], __: jobs.Delivery) -> None:
+        raise error
+
+    handler = jobs.handler(work, queue_url="queue", passing_hours=HOURS)
+    return handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AWAY, True),
+        (ConnectionClosedError(endpoint_url="s3"), True),
+        (client_error(503, "SlowDown"), True),
+        (client_error(400, "ThrottlingException"), True),
+        (UnavailableError("The database can't be reached"), True),
+        (client_error(403, "AccessDenied"), False),
+        (client_error(404, "NoSuchKey"), False),
+        (OSError("disk full"), False),
+        (ValueError("no audio"), False),
+    ],
+)
+def test_a_failure_passes_if_a_service_was_away_or_busy(error: Exception, *, passes: bool) -> None:
+    assert jobs.passes(error) is passes
+
+
+def test_a_failure_that_passes_is_tried_by_the_age_of_its_message(
+    sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With growing pauses; and a copy was received by nobody yet, however often that was done."""
+    first = 1_800_000_000_000
+    waiting, waited = again({"MessageBody": "{}", "MessageAttributes": {}}, at=first), 0
+    while waited < HOURS * 3_600_000:
+        monkeypatch.setattr(jobs, "now_ms", lambda: first + waited)  # noqa: B023 - at once
+        assert run_away(waiting)
+        waited += 1000 * sqs.sent[-1]["DelaySeconds"]
+        waiting = again(sqs.sent[-1], at=first + waited)
+    pauses = [each["DelaySeconds"] for each in sqs.sent]
+    assert pauses[:10] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    monkeypatch.setattr(jobs, "now_ms", lambda: first + waited)
+    assert not run_away(waiting)
+
+
+def test_a_failure_of_the_work_itself_is_tried_by_count(sqs: FakeSqs) -> None:
+    assert not run_away(record("a", attempt=2) | {"messageAttributes": {}}, ValueError("no audio"))
+    assert sqs.sent == []
+
+
+def test_a_message_that_can_not_be_sent_again_comes_back(sqs: FakeSqs) -> None:
+    sqs.broken = True
+    recent = {**RECORD["attributes"], "SentTimestamp": str(jobs.now_ms())}
+    with pytest.raises(EndpointConnectionError):  # nor can it be put off: its visibility ends
+        run_away({**RECORD, "attributes": recent})
