@@ -32,13 +32,18 @@ def open_task(task_id: str) -> Task | None:
 
 
 def succeed(task_id: str, transcription: Transcription) -> None:
-    if finished := store.succeed(task_id, transcription):
-        tell(finished)
+    _tell_end(task_id, store.succeed(task_id, transcription))
 
 
 def fail(task_id: str, reason: str) -> None:
-    if failed := store.fail(task_id, reason):
-        tell(failed)
+    _tell_end(task_id, store.fail(task_id, reason))
+
+
+def _tell_end(task_id: str, ended: Task | None) -> None:
+    """Also if another delivery ended it: that one may have died since."""
+    finished = ended or store.task(task_id)
+    if finished and finished.status.finished:
+        tell(finished)
 
 
 def tell(finished: Task) -> None:

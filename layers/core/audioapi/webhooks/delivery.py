@@ -130,8 +130,8 @@ def _put_off(webhook: Webhook, claimed: Delivery, attempt: Attempt, outcome: Out
     last = gone or webhook.disabled_at is not None or claimed.tries == len(SCHEDULE)
     seconds = 0.0 if last else _delay(claimed.tries, outcome.retry_after)
     next_at = None if last else now_ms() + round(seconds * 1000)
-    ours = store.not_delivered(claimed, attempt, next_at=next_at)
-    if ours and not last:
+    store.not_delivered(claimed, attempt, next_at=next_at)
+    if not last:  # whoever has the message then finds out whether something is left to do
         raise RetryLaterError(seconds)
 
 
