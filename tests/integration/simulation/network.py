@@ -1,0 +1,226 @@
+"""What lies between the SDK and AWS: calls take time, answers are lost, services are away.
+
+A call is disturbed below the SDK's own retries: what is lost is an HTTP answer, not the call.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    import pytest
+    from botocore.awsrequest import AWSPreparedRequest
+
+    from tests.integration.simulation.scheduler import Process, Scheduler
+
+USUAL_SECONDS = 0.005
+
+
+class Trouble(StrEnum):
+    LOST_ANSWER = "its answer was lost"
+    LOST_REQUEST = "it never arrived"
+    KILLED_BEFORE = "the process was killed before it"
+    KILLED_AFTER = "the process was killed after it"
+    INTERNAL = "it was answered with 500"
+    UNAVAILABLE = "it was answered with 503"
+    THROTTLED = "it was throttled"
+    CONFLICT = "it was answered with a conflict"
+    SLOW = "it took long"
+    AWAY = "the service was away"
+    LOST = "it was lost"
+    TWICE = "it came twice"
+    LATE = "it came late"
+    CLOCK = "its clock was off"
+
+
+_ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
+    ("dynamodb", Trouble.INTERNAL): (500, "InternalServerError"),
+    ("dynamodb", Trouble.UNAVAILABLE): (503, "ServiceUnavailable"),
+    ("dynamodb", Trouble.THROTTLED): (400, "ProvisionedThroughputExceededException"),
+    ("dynamodb", Trouble.CONFLICT): (400, "TransactionConflictException"),
+    ("s3", Trouble.INTERNAL): (500, "InternalError"),
+    ("s3", Trouble.UNAVAILABLE): (503, "ServiceUnavailable"),
+    ("s3", Trouble.THROTTLED): (503, "SlowDown"),
+    ("sqs", Trouble.INTERNAL): (500, "InternalError"),
+    ("sqs", Trouble.UNAVAILABLE): (503, "ServiceUnavailable"),
+    ("sqs", Trouble.THROTTLED): (400, "RequestThrottled"),
+    ("apigatewaymanagementapi", Trouble.INTERNAL): (500, "InternalServerError"),
+    ("apigatewaymanagementapi", Trouble.THROTTLED): (429, "LimitExceededException"),
+}
+_ANYWHERE = (
+    Trouble.LOST_ANSWER,
+    Trouble.LOST_REQUEST,
+    Trouble.KILLED_BEFORE,
+    Trouble.KILLED_AFTER,
+    Trouble.SLOW,
+)
+_RATES = (0.01, 0.03, 0.1, 0.3)
+_AWAY_SECONDS = (5.0, 45.0, 120.0)
+"""How long a service may be away."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """What happened to whom, at that moment, in seconds of the run. `cause` is the same however the
+    rest of the run goes.
+    """
+
+    cause: str
+    at: float
+    trouble: Trouble
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.trouble}"
+
+
+@dataclass
+class Plan:
+    """What happens to whom, by the seed alone: a call is known by its process and its number, so
+    that the others are disturbed alike if one of them isn't. `only` are causes; None: all.
+    """
+
+    seed: int
+    only: Collection[str] | None = None
+    over: bool = False
+    struck: list[Struck] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        chance = random.Random(f"{self.seed} plan")
+        self.rate = chance.choice(_RATES)
+        # Few kinds of trouble at a time: together, each would keep others from coming into play.
+        self.kinds = {each for each in Trouble if chance.random() < 0.3}
+        self.began = 0.0
+        self.away = list(self._outages(chance))
+
+    def _outages(self, chance: random.Random) -> Iterator[tuple[str, float, float]]:
+        while Trouble.AWAY in self.kinds and chance.random() < 0.7:
+            start = chance.uniform(0, 120)
+            service = chance.choice(("s3", "dynamodb", "sqs"))
+            yield service, start, start + chance.choice(_AWAY_SECONDS)
+
+    def happens(self, cause: str, kinds: Collection[Trouble], *, now: float) -> Trouble | None:
+        """One of these, or nothing."""
+        chance = random.Random(f"{self.seed} {cause}")
+        possible = [each for each in kinds if each in self.kinds]
+        if chance.random() >= self.rate or not possible:
+            return None
+        return self._strikes(cause, chance.choice(possible), now)
+
+    def is_away(self, service: str, *, now: float) -> bool:
+        for number, (which, start, end) in enumerate(self.away):
+            if which == service and start <= now - self.began < end:
+                cause = f"{service} away ({number})"
+                return self._strikes(cause, Trouble.AWAY, now) is not None
+        return False
+
+    def amount(self, cause: str, low: float, high: float) -> float:
+        return random.Random(f"{self.seed} {cause} amount").uniform(low, high)
+
+    def _strikes(self, cause: str, trouble: Trouble, now: float) -> Trouble | None:
+        if self.over or (self.only is not None and cause not in self.only):
+            return None
+        self.struck.append(Struck(cause, round(now - self.began, 3), trouble))
+        return trouble
+
+
+class Network:
+    """`answers` are those who answer for a service in moto's place."""
+
+    def __init__(self, scheduler: Scheduler, plan: Plan) -> None:
+        self._scheduler = scheduler
+        self._plan = plan
+        self.calls = 0
+        self.answers: dict[str, Callable[[str, AWSPreparedRequest], AWSResponse]] = {}
+
+    def open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From now on, all calls go through it."""
+        moto = BotocoreStubber.__call__
+        network = self
+
+        def send(
+            stub: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **_: Any
+        ) -> Any:
+            hyphenated, operation = event_name.split(".")[1:]
+            service = hyphenated.replace("-", "")
+            own = network.answers.get(service)
+
+            def perform() -> Any:
+                return own(operation, request) if own else moto(stub, event_name, request)
+
+            process = network._scheduler.current
+            if process is None:
+                return perform()
+            return network._call(process, service, operation, request, perform)
+
+        monkeypatch.setattr(BotocoreStubber, "__call__", send)
+
+    def _call(
+        self,
+        process: Process,
+        service: str,
+        operation: str,
+        request: AWSPreparedRequest,
+        perform: Callable[[], Any],
+    ) -> Any:
+        process.calls += 1
+        self.calls += 1
+        cause = f"{process.name}, call {process.calls} ({operation})"
+        answers = tuple(kind for of, kind in _ANSWERS if of == service)
+        trouble = self._plan.happens(cause, _ANYWHERE + answers, now=self._scheduler.now)
+        self._scheduler.sleep(self._seconds(cause, trouble))
+        if trouble is None and self._plan.is_away(service, now=self._scheduler.now):
+            trouble = Trouble.UNAVAILABLE
+        if trouble is Trouble.KILLED_BEFORE:
+            self._scheduler.kill(process)
+        if trouble is Trouble.LOST_REQUEST:
+            raise ConnectionClosedError(endpoint_url=request.url)
+        if (service, trouble) in _ANSWERS:
+            return error(request, service, *_ANSWERS[service, trouble])  # type: ignore[index]
+        answer = perform()
+        if trouble is Trouble.KILLED_AFTER:
+            self._scheduler.kill(process)
+        self._scheduler.sleep(USUAL_SECONDS)
+        if trouble is Trouble.LOST_ANSWER:
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return answer
+
+    def _seconds(self, cause: str, trouble: Trouble | None) -> float:
+        jitter = self._plan.amount(cause, 0.5, 1.5) * USUAL_SECONDS
+        return jitter + (self._plan.amount(cause, 0.1, 20) if trouble is Trouble.SLOW else 0.0)
+
+
+def error(request: AWSPreparedRequest, service: str, status: int, code: str) -> AWSResponse:
+    """As the service writes it, in XML or in JSON."""
+    if service == "s3":
+        text = f"<Error><Code>{code}</Code><Message>simulated</Message></Error>"
+        return respond(request, status, text, {"content-type": "application/xml"})
+    text = json.dumps({"__type": f"com.amazonaws#{code}", "message": "simulated"})
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
+    return respond(request, status, text, headers)
+
+
+def respond(
+    request: AWSPreparedRequest,
+    status: int,
+    text: str = "{}",
+    headers: dict[str, str] | None = None,
+) -> AWSResponse:
+    body: Any = MockRawResponse(text)
+    known: Any = headers or {}
+    return AWSResponse(request.url, status, known, body)
+
+
+def sent(request: AWSPreparedRequest) -> bytes:
+    """A request's body."""
+    assert isinstance(request.body, bytes)
+    return request.body
