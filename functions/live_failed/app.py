@@ -11,7 +11,7 @@ settings.analysis()
 
 
 def give_up(message: dict[str, Any], _: jobs.Delivery) -> None:
-    dead_letters.give_up(message["session_id"])
+    dead_letters.give_up(**message)
 
 
 lambda_handler = jobs.handler(give_up, queue_url=settings.live_failed().live_failed_queue_url)

@@ -44,7 +44,8 @@ class EventLog:
             raise store.FencedOutError(self._session_id)
         self.cursor = cursor
         before = max(cursor.next_event - 1 - _LOOKED_BACK, 0)
-        last = store.events_after(self._session_id, before, limit=_LOOKED_BACK)
+        told = cursor.next_event - 1 - before
+        last = store.events_after(self._session_id, before, limit=told)
         self._partials = [it.event for it in last if it.event.type is EventType.PARTIAL_TRANSCRIPT]
 
     def begin(self) -> None:

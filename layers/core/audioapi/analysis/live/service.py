@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from audioapi.forms import Form
     from audioapi.identity import Principal
 
-_SESSION_ID = re.compile(r"live_[0-9a-f]{8}")
+_SESSION_ID = re.compile(r"live_[0-9a-f]{8,32}")  # the published form has 8 digits
+_ID_BYTES = 16  # never the same twice: what is left of a session is nobody else's
 _CHUNK_SEQ = re.compile(r"[0-9]{1,9}")
 OPENING = [compose.status(phase, progress=0.0) for phase in (Phase.STARTING, Phase.WAITING_MEDIA)]
 _ENDS = {Action.FINALIZE: Status.FINALIZING, Action.CANCEL: Status.CANCELLED}
@@ -44,8 +45,7 @@ def start(caller: Principal, wanted: StartRequest) -> Started:
     """A new session, whose first two events are there already."""
     caller.require("write")
     session = _new(caller, wanted)
-    while not store.create(session, OPENING):  # its id is one of four billion, and taken
-        session = _new(caller, wanted)
+    store.create(session, OPENING)
     log(session, "live session started", suffix=session.suffix, ttl_seconds=session.ttl_seconds)
     return Started.of(session, events_url=settings.live_events().live_events_url)
 
@@ -107,6 +107,16 @@ def wake(session: LiveSession, what: dict[str, Any], deduplication: str) -> None
     )
 
 
+def settle(session: LiveSession, outcome: Status) -> None:
+    """What the end of a session is followed by, which may be done twice."""
+    store.settle(session.session_id, outcome)
+    delete_chunks(session)
+
+
+def delete_chunks(session: LiveSession) -> None:
+    objects.delete_many(settings.analysis().audio_bucket, store.object_keys(session))
+
+
 def log(session: LiveSession, message: str, **keys: Any) -> None:
     with logs.about(session.conversation_id):
         logger.info(message, stacklevel=3, **keys)  # where this function was called
@@ -115,8 +125,8 @@ def log(session: LiveSession, message: str, **keys: Any) -> None:
 def _new(caller: Principal, wanted: StartRequest) -> LiveSession:
     now = now_ms()
     return LiveSession(
-        session_id=f"live_{secrets.token_hex(4)}",
-        conversation_id=f"liveconv_{secrets.token_hex(4)}",
+        session_id=f"live_{secrets.token_hex(_ID_BYTES)}",
+        conversation_id=f"liveconv_{secrets.token_hex(_ID_BYTES)}",
         organization_id=caller.organization_id,
         user_id=caller.user_id,
         started_at=now,

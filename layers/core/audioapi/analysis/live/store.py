@@ -40,6 +40,7 @@ _MOST = 999_999_999
 _GRACE_MS = 60 * 1000
 """A consumer may have lost its connection together with the last events."""
 _OPEN = {f":open{i}": status for i, status in enumerate(Status) if status.open}
+_PAGE = 100
 _SURE_MS = 30_000
 """How long a consumer that has connected is taken to be there."""
 _IS_OPEN = f"#status IN ({', '.join(_OPEN)})"
@@ -52,8 +53,8 @@ class FencedOutError(Exception):
 # ---- Routes --------------------------------------------------------------------------------------
 
 
-def create(session: LiveSession, opening: Sequence[Event]) -> bool:
-    """Keeps a new session and its first events, all or nothing; False if its id is taken."""
+def create(session: LiveSession, opening: Sequence[Event]) -> None:
+    """Keeps a new session and its first events, all or nothing."""
     ttl = items.expiry(session.started_at)
     kept = {**items.key(session.session_id, "session"), **session.model_dump(exclude_none=True)}
     cursor_item = {
@@ -66,11 +67,7 @@ def create(session: LiveSession, opening: Sequence[Event]) -> bool:
         items.to_put({**cursor_item, "ttl": ttl}),
         *_event_puts(session.session_id, 1, opening, session.started_at),
     ]
-    try:
-        items.transact(writes)
-    except items.ConditionError:
-        return False
-    return True
+    items.transact(writes)
 
 
 def get(session_id: str) -> LiveSession | None:
@@ -274,10 +271,10 @@ def new_events(session_id: str, number: int) -> list[NumberedEvent]:
     work = cursor(session_id)
     if work is None or work.next_event == number + 1:
         return []
-    return events_after(session_id, number)
+    return events_after(session_id, number, limit=min(_PAGE, work.next_event - 1 - number))
 
 
-def events_after(session_id: str, number: int, *, limit: int = 100) -> list[NumberedEvent]:
+def events_after(session_id: str, number: int, *, limit: int = _PAGE) -> list[NumberedEvent]:
     """Up to `limit` events that follow the one of that number, without a gap: a query may see a
     part of what a transaction writes; what stands behind a gap comes with a later one.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation

@@ -52,8 +52,7 @@ def hear(session_id: str, delivery: Delivery) -> None:
         return
     with logs.about(session.conversation_id):
         if cursor.ended:
-            if delivery.attempt > 1:  # the run that told the end may have died right after it
-                _settle(session, cursor.ended)
+            service.settle(session, cursor.ended)  # who told the end may have died right after it
         elif not session.status.open or session.next_chunk_seq > cursor.heard_chunks:
             with delivery.held(settings.worker().worker_missed_seconds):
                 _run(session, ends_at=_ends_at(delivery.deadline))
@@ -89,7 +88,7 @@ def _tell(chunks: Chunks, event_log: EventLog) -> None:
     except AudioApiError as problem:
         logger.info("live session fails", code=problem.code, reason=problem.detail)
         event_log.fail(problem, cancelled=chunks.session.status is Status.CANCELLED)
-    _delete_chunks(chunks.session)
+    service.delete_chunks(chunks.session)
 
 
 def _hear_out(chunks: Chunks, event_log: EventLog) -> None:
@@ -158,13 +157,3 @@ def _keep_upload(chunks: Chunks, key: str) -> None:
     parts = pieces(chunks.again(), _PART_BYTES)
     bucket = settings.analysis().audio_bucket
     objects.upload_parts(bucket, key, enumerate(parts, start=1), content_type=_BYTES)
-
-
-def _settle(session: LiveSession, outcome: Status) -> None:
-    """What an end is followed by, which may be done twice."""
-    store.settle(session.session_id, outcome)
-    _delete_chunks(session)
-
-
-def _delete_chunks(session: LiveSession) -> None:
-    objects.delete_many(settings.analysis().audio_bucket, store.object_keys(session))

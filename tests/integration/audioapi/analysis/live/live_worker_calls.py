@@ -145,10 +145,12 @@ def give_back(message: Any) -> None:
     )
 
 
-def give_up(session_id: str) -> None:
-    """As when a message of the session came to the dead-letter queue."""
+def give_up(session_id: str, **what: Any) -> None:
+    """As when a message of the session came to the dead-letter queue, of its chunk 0 or another."""
     event = json.loads(Path("events/live_failed.json").read_text())
-    event["Records"][0]["body"] = json.dumps({"session_id": session_id, "chunk_seq": 0})
+    event["Records"][0]["body"] = json.dumps(
+        {"session_id": session_id, **(what or {"chunk_seq": 0})}
+    )
     assert app("live_failed").lambda_handler(event, Context()) == {"batchItemFailures": []}
 
 

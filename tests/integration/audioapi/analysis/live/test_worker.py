@@ -17,7 +17,7 @@ import pytest
 from audioapi import objects, settings
 from audioapi.analysis import conversation
 from audioapi.analysis.agents import Agents
-from audioapi.analysis.live import chunks, service
+from audioapi.analysis.live import chunks, dead_letters, service, store
 from audioapi.analysis.live.chunks import Chunks, OutOfTimeError
 from audioapi.analysis.live.models import Status
 from audioapi.clock import now_ms
@@ -393,11 +393,44 @@ def test_whoever_comes_later_takes_the_session_over(recogniser: FakeRecogniser) 
 
 def test_a_session_whose_messages_fail_again_and_again_ends() -> None:
     session_id = sent(TALK, suffix=".wav")
-    give_up(session_id)
+    give_up(session_id, chunk_seq=3)
     work()
     assert types(session_id) == ["status", "status", "error", "done"]
     assert failure(session_id) == ("LIVE_ASR_FAILURE", "The conversation could not be heard")
     assert kept(session_id).status is Status.FAILED
+
+
+@pytest.mark.parametrize("what", [{"chunk_seq": 0}, {"action": "go_on"}])
+def test_a_message_that_failed_ends_no_session_that_has_moved_on(what: dict[str, Any]) -> None:
+    """More chunks came, each with a message of its own."""
+    session_id = sent(TALK, suffix=".wav")
+    give_up(session_id, **what)
+    assert kept(session_id).status.open
+    control(session_id, "finalize")
+    work()
+    assert kept(session_id).status is Status.COMPLETED
+
+
+def test_who_dies_behind_the_end_that_was_told_is_followed_by_one_that_settles_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session_id = sent(TALK, suffix=".wav")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "settle", die)
+        with pytest.raises(DiedError):
+            dead_letters.give_up(session_id, chunk_seq=3)
+    assert kept(session_id).status.open
+    give_up(session_id, chunk_seq=3)
+    assert kept(session_id).status is Status.FAILED
+    assert send(session_id, 4, b"more").status == 409
+
+
+class DiedError(BaseException):
+    """The function's process is gone."""
+
+
+def die(*_: object) -> None:
+    raise DiedError
 
 
 def test_an_ended_session_stays_as_it_ended() -> None:
