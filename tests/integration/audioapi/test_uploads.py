@@ -203,6 +203,34 @@ def test_of_two_completions_at_once_both_succeed(monkeypatch: pytest.MonkeyPatch
     assert service.complete(late).status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("refusal", [parts.BusyError, parts.GoneError])
+def test_a_second_completion_while_s3_is_at_the_first_has_its_outcome(
+    monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    upload_id = begin(SIZE)["upload_id"]
+    send_all(upload_id, DATA)
+    assemble, second = parts.assemble, []
+
+    def take_long(*given: Any) -> None:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(parts, "assemble", refuse)
+            second.append(call("upload_complete", upload_id))
+            second.append(call("upload_abort", upload_id))
+        assemble(*given)
+
+    def refuse(*_: Any) -> None:
+        raise refusal
+
+    monkeypatch.setattr(parts, "assemble", take_long)
+    assert complete(upload_id)["status"] == "completed"
+    again, abort = second
+    assert (again.status, again.body["code"]) == (503, "UNAVAILABLE")
+    assert abort.status == 409
+    monkeypatch.setattr(parts, "assemble", refuse)
+    assert complete(upload_id)["status"] == "completed"
+    assert stored(kept(upload_id).file.key) == DATA
+
+
 def test_a_recording_is_not_overwritten() -> None:
     first, second = (begin(SIZE, file_id="noon")["upload_id"] for _ in range(2))
     for upload_id in (first, second):

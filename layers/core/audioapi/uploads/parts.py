@@ -27,7 +27,11 @@ class GoneError(Exception):
 
 
 class KeyTakenError(Exception):
-    """There is an object at the upload's key, or one is being written. It was left alone."""
+    """There is an object at the upload's key. It was left alone."""
+
+
+class BusyError(Exception):
+    """An object is just being made at the upload's key, by this upload or by another one."""
 
 
 class PartReplacedError(Exception):
@@ -37,7 +41,7 @@ class PartReplacedError(Exception):
 _REFUSALS: dict[str, type[Exception]] = {
     "NoSuchUpload": GoneError,
     "PreconditionFailed": KeyTakenError,
-    "ConditionalRequestConflict": KeyTakenError,
+    "ConditionalRequestConflict": BusyError,
     "InvalidPart": PartReplacedError,
 }
 
@@ -89,7 +93,7 @@ def received(upload: Upload) -> list[ReceivedPart]:
 def assemble(upload: Upload, parts: Sequence[ReceivedPart]) -> None:
     """Makes the object of all parts, if there is none at its key.
 
-    Raises GoneError, KeyTakenError or PartReplacedError.
+    Raises GoneError, KeyTakenError, BusyError or PartReplacedError.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
     with _refusals():

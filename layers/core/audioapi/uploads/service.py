@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from audioapi.identity import Principal
+    from audioapi.problems import AudioApiError
     from audioapi.uploads.models import File, Part, ReceivedPart, SignedPart
 
 LIFETIME_SECONDS = 24 * 3600
 """After a day the bucket's lifecycle removes what was not completed."""
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _MISSING_SHOWN = 100
+_COMPLETING_SECONDS = 10
+"""S3 may take minutes for a large file.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+"""
 
 
 def begin(caller: Principal, file: File) -> Upload:
@@ -98,7 +103,9 @@ def complete(upload: Upload) -> Upload:
     """The upload, its file whole at its key. A second call gives the same, also after a crash
     between S3's completion and ours: the object itself tells which upload made it.
 
-    Raises ConflictError with `missing_parts`, or if the key was taken meanwhile.
+    Raises ConflictError with `missing_parts`, or if the key was taken meanwhile, and
+    UnavailableError while another request has S3 put the parts together, which may take minutes:
+    its outcome is this one's, too.
     """
     if upload.status is Status.COMPLETED:
         return upload
@@ -108,12 +115,24 @@ def complete(upload: Upload) -> Upload:
         _assemble(upload)
     except (parts.GoneError, parts.KeyTakenError) as refusal:
         if not parts.is_assembled(upload):
-            store.move(upload.upload_id, Status.UPLOADING)
-            taken = isinstance(refusal, parts.KeyTakenError)
-            raise (_taken() if taken else _not_found()) from refusal
+            raise _refused(upload, refusal) from refusal
+    except parts.BusyError as error:
+        raise _being_completed() from error
     except parts.PartReplacedError as error:
         raise UnavailableError("A part was sent again meanwhile", retry_after=1) from error
     return _moved(upload, Status.COMPLETED)
+
+
+def _refused(upload: Upload, refusal: Exception) -> AudioApiError:
+    if isinstance(refusal, parts.KeyTakenError):
+        store.move(upload.upload_id, Status.UPLOADING)
+        return _taken()
+    begun = upload.status is Status.COMPLETING  # by a request that may still wait for S3
+    return _being_completed() if begun and time.time() < upload.expires_at else _not_found()
+
+
+def _being_completed() -> UnavailableError:
+    return UnavailableError("The upload is being completed", retry_after=_COMPLETING_SECONDS)
 
 
 def abort(upload: Upload) -> Upload:
