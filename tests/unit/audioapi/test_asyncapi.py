@@ -35,7 +35,12 @@ SAID: dict[str, list[Frame]] = {
         frames.acknowledged(OPEN, seq=2),
         frames.acknowledged(OPEN, seq=2, next_seq=3),
     ],
-    "refused": [frames.refused(OPEN, "too large", seq=None), frames.failed(OPEN, seq=4)],
+    "refused": [
+        frames.refused(OPEN, "too large", seq=None),
+        frames.failed(OPEN, seq=4),
+        frames.failed(OPEN, seq=None),
+        frames.taken(OPEN, seq=2, next_seq=3),
+    ],
     "keptAlive": [frames.kept_alive(OPEN), frames.kept_alive(DONE)],
     "state": [frames.state(OPEN, next_seq=3)],
     "closed": [frames.closed(DONE)],
