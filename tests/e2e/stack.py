@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 import psutil
 
 from local.services.clients import connect
+from local.template import reader
 from tests import forms
 from tests.patience import until
 
@@ -122,12 +123,24 @@ class Stack:
             folder = Path(process.cwd())
         except psutil.Error:
             return ""
-        name = "".join(word.title() for word in folder.name.split("_"))
-        return f"{name}Function" if ours and folder.parent.name == "functions" else ""
+        served = ours and folder.parent.name == "functions"
+        return functions()[folder.name] if served else ""
 
     def log(self, function: str) -> list[dict[str, Any]]:
         path = self.state / "logs" / f"{function}.log"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@cache
+def functions() -> dict[str, str]:
+    """Their names in the template by their folders'."""
+    resources = reader.read(Path("template.yaml"))["Resources"].items()
+    kind = "AWS::Serverless::Function"
+    return {
+        Path(resource["Properties"]["CodeUri"]).name: name
+        for name, resource in resources
+        if resource["Type"] == kind
+    }
 
 
 def fetch(request: Request) -> Answer:
