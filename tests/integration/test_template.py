@@ -123,7 +123,7 @@ ANSWERS = {
     "WebhookDeliveriesFunction": '"statusCode": 200',
     "WebhookReplayFunction": '"statusCode": 202',
     "WebhookDeliverFunction": '"batchItemFailures": []',
-    "MigrateFunction": "0003",
+    "MigrateFunction": "0004",
     "LibraryUploadFunction": '"statusCode": 201',
     "LibraryStreamFunction": '"statusCode": 206',
     "LibraryUploadsCreateFunction": '"statusCode": 201',
@@ -185,7 +185,7 @@ def known(stack: Stack, database_secret: None) -> None:
         expires_at=1895251600000,
     )
     store.add_session(kept, CONNECTION_ID)
-    remember(Recording(SESSION_ID, ORGANIZATION_ID, "dev-user", 1795251600000))
+    remember(Recording(SESSION_ID, ORGANIZATION_ID, "dev-user", 1795251600000, 0))
     hook = Webhook(
         id="wh_009f1c2b7ad0e34f5566778899",
         organization_id=ORGANIZATION_ID,

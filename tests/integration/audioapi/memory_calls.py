@@ -61,7 +61,7 @@ def call(
 
 
 def recording(owner: Owner, *, start_time: int = 1_795_251_600_000) -> Recording:
-    return Recording(str(uuid4()), owner.organization_id, owner.user_id, start_time)
+    return Recording(str(uuid4()), owner.organization_id, owner.user_id, start_time, asked_at=0)
 
 
 def remember(recorded: Recording, *, seconds: float = 1) -> bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg2
 import pytest
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from audioapi import identity, objects
+from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.memories import service, windows
 from tests.integration.audioapi.functions import statements
@@ -81,6 +84,45 @@ def test_more_than_one_request_can_take_is_deleted(owner: Principal) -> None:
     windows.complete(long, samples=1001 * 30 * windows.SAMPLE_RATE)
     assert delete(long.session_id).body == {"data": {"deleted": 1001}}
     assert rows(long) == []
+
+
+def test_a_window_that_is_deleted_while_it_is_worked_on_stays_deleted(owner: Principal) -> None:
+    at_work = recording(owner)
+    windows.plan(at_work, seconds=61)
+    assert delete(rows(at_work)[1].id).body == {"data": {"deleted": 1}}
+    remember(at_work, seconds=61)
+    assert [row.source_window_index for row in rows(at_work)] == [0, 2]
+    assert [key[-20:] for key in stored(at_work.session_id)] == [
+        "window_000/audio.wav",
+        "window_002/audio.wav",
+    ]
+
+
+def test_what_is_deleted_comes_back_only_if_it_is_asked_for_again(
+    owner: Principal, recorded: Recording
+) -> None:
+    delete(recorded.session_id)
+    windows.plan(recorded, seconds=61)
+    remember(recorded, seconds=61)
+    assert (rows(recorded), stored(recorded.session_id)) == ([], {})
+    remember(replace(recorded, asked_at=now_ms() + 1), seconds=61)
+    assert (len(rows(recorded)), len(stored(recorded.session_id))) == (3, 3)
+
+
+def test_a_deletion_whose_commits_answer_is_lost_has_deleted(
+    recorded: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, lost = PGDialect_psycopg2.do_commit, []
+
+    def lose_one_answer(dialect: Any, connection: Any) -> None:
+        commit(dialect, connection)
+        if not lost:
+            lost.append(connection)
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(PGDialect_psycopg2, "do_commit", lose_one_answer)
+    assert delete(recorded.session_id).body == {"data": {"deleted": 3}}
+    assert rows(recorded) == []
 
 
 def test_what_is_gone_is_not_found(recorded: Recording) -> None:

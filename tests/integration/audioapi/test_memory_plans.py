@@ -143,7 +143,7 @@ def test_what_is_said_rarely_is_found_by_the_search_index() -> None:
 
 
 def test_a_recordings_rows_are_written_by_its_own() -> None:
-    recorded = Recording(f"{OWNER.user_id}17", OWNER.organization_id, OWNER.user_id, 0)
+    recorded = Recording(f"{OWNER.user_id}17", OWNER.organization_id, OWNER.user_id, 0, 0)
     for write in (lambda: windows.fail(recorded), lambda: windows.set_transcript(recorded, [])):
         [plan] = plans(write, run=False)
         assert scans(plan) <= {

@@ -16,7 +16,7 @@ from tests.audio import pcm, samples_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RECORDING = Recording("s1", "acme-corp", "dev-user", 0)
+RECORDING = Recording("s1", "acme-corp", "dev-user", 0, 0)
 SECOND = windows.SAMPLE_RATE * 2
 
 

@@ -40,16 +40,23 @@ class Owner(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """What is cut into memories. `start_time` is its first sample's, in epoch milliseconds."""
+    """What is cut into memories. `start_time` is its first sample's, `asked_at` when that was asked
+    for, in epoch milliseconds: what is deleted later stays so.
+    """
 
     session_id: str
     organization_id: str
     user_id: str
     start_time: int
+    asked_at: int
 
     @property
     def began(self) -> datetime:
         return _EPOCH + timedelta(milliseconds=self.start_time)
+
+    @property
+    def asked(self) -> datetime:
+        return _EPOCH + timedelta(milliseconds=self.asked_at)
 
 
 class WorldMMSegment(Base):
@@ -124,6 +131,20 @@ class WorldMMSegment(Base):
 
 def audio_key(session_id: str, window_index: int) -> str:
     return f"sessions/{session_id}/window_{window_index:03d}/audio.wav"
+
+
+class DeletedMemory(Base):
+    """That a recording's window was deleted, or all of them: whoever still works on it, or does so
+    again, writes it no more.
+    """
+
+    __tablename__ = "deleted_memories"
+
+    organization_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    source_session_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    source_window_index: Mapped[int] = mapped_column(primary_key=True)
+    deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
 class MemoryRequest(BaseModel):

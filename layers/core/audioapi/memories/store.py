@@ -10,11 +10,11 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy import Text, cast, delete, func, literal, or_, select, true, update
+from sqlalchemy import Text, cast, delete, func, inspect, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from audioapi import database
-from audioapi.memories.models import WorldMMSegment, audio_key
+from audioapi.memories.models import DeletedMemory, WorldMMSegment, audio_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,19 +67,24 @@ def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None])
     transaction, while the owner's other work waits, and again if that is tried again.
     """
 
+    deleted = 0
+
     def work(session: Session) -> int:
+        nonlocal deleted
         _wait_for_turn(session, owner)
         found = _find(session, owner, memory_id, limit=None)
+        deleted = len(found) or deleted  # none are left if only the commit's answer was lost
         first(found)
+        _note_deleted(session, owner, memory_id, found)
         session.execute(delete(WorldMMSegment).where(WorldMMSegment.id.in_([s.id for s in found])))
-        return len(found)
+        return deleted
 
     return database.transaction(work)
 
 
 def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
     """Adds rows that are `pending`, and makes failed ones so again. A recording that is complete
-    already stays as it is.
+    already stays as it is, and so does what was deleted of it.
     """
 
     def work(session: Session) -> None:
@@ -87,23 +92,26 @@ def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
         complete = _of(recording) & (WorldMMSegment.processing_status == "complete")
         if session.scalar(select(WorldMMSegment.id).where(complete).limit(1)) is None:
             failed = WorldMMSegment.processing_status == "failed"
-            session.execute(
-                _put(recording, over=failed), _rows(recording, windows, status="pending")
-            )
+            if left := _left(session, recording, windows):
+                session.execute(
+                    _put(recording, over=failed), _rows(recording, left, status="pending")
+                )
 
     database.transaction(work)
 
 
-def complete(recording: Recording, windows: Sequence[Window]) -> bool:
-    """Makes these windows the recording's, all at once. False, and nothing written, if it has no
-    row at all: its memories were deleted while the work was done.
+def complete(recording: Recording, windows: Sequence[Window]) -> list[Window]:
+    """Makes these windows the recording's, all at once, but for those that were deleted while the
+    work was done: these are given back. They are all of them if the recording has no row at all.
     """
 
-    def work(session: Session) -> bool:
+    def work(session: Session) -> list[Window]:
         _wait_for_turn(session, recording)
         if session.scalar(select(WorldMMSegment.id).where(_of(recording)).limit(1)) is None:
-            return False
-        session.execute(_put(recording), _rows(recording, windows, status="complete"))
+            return list(windows)
+        left = _left(session, recording, windows)
+        if left:
+            session.execute(_put(recording), _rows(recording, left, status="complete"))
         session.execute(
             delete(WorldMMSegment).where(
                 _of(recording),
@@ -111,7 +119,7 @@ def complete(recording: Recording, windows: Sequence[Window]) -> bool:
                 WorldMMSegment.processing_status != "complete",
             )
         )
-        return True
+        return [window for window in windows if window not in left]
 
     return database.transaction(work)
 
@@ -154,6 +162,44 @@ def _find(session: Session, owner: Owner, memory_id: str, *, limit: int | None) 
     by_id = own.where(WorldMMSegment.id == memory_id)
     found = session.execute(of_session).all() or session.execute(by_id).all()
     return [Segment(*row) for row in found]
+
+
+_ALL = -1
+"""In place of a window's index."""
+
+
+def _note_deleted(
+    session: Session, owner: Owner, memory_id: str, deleted: Sequence[Segment]
+) -> None:
+    """For whoever works on the recording still. Deleted again, it is so from now on."""
+    whole = any(segment.source_session_id == memory_id for segment in deleted)
+    windows = {
+        (segment.source_session_id, _ALL if whole else segment.source_window_index)
+        for segment in deleted
+        if segment.source_session_id is not None and segment.source_window_index is not None
+    }
+    for recording, window in windows:
+        noting = insert(DeletedMemory).values(
+            organization_id=owner.organization_id,
+            user_id=owner.user_id,
+            source_session_id=recording,
+            source_window_index=window,
+        )
+        keys = list(inspect(DeletedMemory).primary_key)
+        now = {"deleted_at": func.now()}
+        session.execute(noting.on_conflict_do_update(index_elements=keys, set_=now))
+
+
+def _left(session: Session, recording: Recording, windows: Sequence[Window]) -> list[Window]:
+    """The windows that were not deleted since the recording was asked for."""
+    deleted = select(DeletedMemory.source_window_index).where(
+        DeletedMemory.organization_id == recording.organization_id,
+        DeletedMemory.user_id == recording.user_id,
+        DeletedMemory.source_session_id == recording.session_id,
+        DeletedMemory.deleted_at >= recording.asked,
+    )
+    gone = set(session.scalars(deleted))
+    return [w for w in windows if not gone & {_ALL, w.source_window_index}]
 
 
 def _wait_for_turn(session: Session, owner: Owner) -> None:

@@ -90,9 +90,10 @@ def complete(recording: Recording, *, samples: int) -> None:
     windows = _windows(recording, samples)
     if not windows:
         fail(recording)
-    elif not store.complete(recording, windows):
+    else:
         # Deleted while the work was done: then nobody could find these any more.
-        keys = (audio_key(recording.session_id, window.source_window_index) for window in windows)
+        gone = store.complete(recording, windows)
+        keys = (audio_key(recording.session_id, window.source_window_index) for window in gone)
         objects.delete_many(settings.memories().audio_bucket, keys)
 
 

@@ -78,6 +78,7 @@ def recording(task: Task) -> windows.Recording | None:
         organization_id=task.organization_id,
         user_id=task.user_id,
         start_time=task.start_time,
+        asked_at=task.created_at,
     )
 
 
