@@ -66,7 +66,6 @@ def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None])
     `first` removed what can't be found without them; how many there were. `first` runs inside the
     transaction, while the owner's other work waits, and again if that is tried again.
     """
-
     deleted = 0
 
     def work(session: Session) -> int:
