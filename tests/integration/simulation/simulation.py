@@ -122,6 +122,7 @@ class World:
                 at_once=chance.choice((1, 2, 4)),
                 counts=chance.random() < 0.5,
                 numbered=chance.random() < 0.7,
+                waits=chance.random() < 0.7,
                 api_key=_API_KEY if chance.random() < 0.5 else None,
             )
 
@@ -177,6 +178,8 @@ class World:
         if not session.status.finished:
             yield f"its session is still {session.status}"
             return
+        if known.ungreeted:
+            yield f"it heard {known.ungreeted} before it was greeted"
         if session.status is Status.ERROR:
             yield f"its session failed: {session.error}"
         found = list(self._file(session.file_path))

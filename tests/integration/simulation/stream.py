@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.simulation.scheduler import Scheduler
 
 ANSWER_SECONDS, FILE_SECONDS = 20.0, 600.0
+TROUBLE = "Internal server error"
 GREETINGS = ("Audio session created", "Audio session resumed")
 RESULTS = ("Audio file ready", "No audio received", "Audio processing failed")
 _EVENTS = {
@@ -42,6 +43,7 @@ class Connection:
     opened: bool = False
     closed: bool = False
     messages: int = 0
+    heard: bool = False
 
 
 class Gateway:
@@ -109,7 +111,7 @@ class Gateway:
 
     def _answer(self, connection: Connection, answer: Any) -> None:
         if answer is None or answer["statusCode"] != 200:
-            connection.inbox.put({"message": "Internal server error"})
+            connection.inbox.put({"message": TROUBLE})
         elif "body" in answer and not connection.closed:
             connection.inbox.put(json.loads(answer["body"]))
 
@@ -134,13 +136,15 @@ class Streamed:
     unnumbered: int = 0
     closed: bool = False
     told: list[dict[str, Any]] = field(default_factory=list)
+    ungreeted: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Client:
     """Sends chunks over one connection after the other, then closes its session, and waits to be
     told of the file. It sends one that is `numbered` again until it is acknowledged; one that isn't
-    if it is asked to, for else it would be another one.
+    if it is asked to, for else it would be another one. Unless it `waits` for its first greeting,
+    it sends at once.
     """
 
     name: str
@@ -151,6 +155,7 @@ class Client:
     at_once: int
     counts: bool
     numbered: bool
+    waits: bool
     api_key: str | None
     known: Streamed = field(default_factory=Streamed)
     connection: Connection | None = None
@@ -173,10 +178,13 @@ class Client:
             self.connected += 1
             name = f"{self.name}.{self.connected}"
             self.connection = self.gateway.connect(name, query, self.api_key)
-            if self.connection and self._greeted():
+            if self.connection and (self._hurries() or self._greeted()):
                 return True
             self.scheduler.sleep(5)
         return False
+
+    def _hurries(self) -> bool:
+        return not self.waits and self.connected == 1
 
     def _greeted(self) -> bool:
         while (frame := self._hear()) is not None:
@@ -188,7 +196,14 @@ class Client:
         frame = self.connection.inbox.get(within) if self.connection else None
         if frame is not None:
             self._note(frame)
+            self._note_order(frame)
         return frame
+
+    def _note_order(self, frame: dict[str, Any]) -> None:
+        assert self.connection
+        if not self.connection.heard and frame["message"] not in (*GREETINGS, TROUBLE):
+            self.known.ungreeted.append(frame["message"])
+        self.connection.heard |= frame["message"] in GREETINGS
 
     def _note(self, frame: dict[str, Any]) -> None:
         match frame.get("message"):

@@ -1,6 +1,7 @@
 """The way of a message: a chunk made durable and acknowledged, or a control action done.
 
-Nothing but S3 and DynamoDB is touched on it: one read, one object, one counter.
+Nothing but S3 and DynamoDB is touched on it: one read, one object, one counter. A client that sends
+before it was greeted is greeted first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def receive(
     """
     connection = store.connection(connection_id)
     session = _session(connection)
+    if not connection.greeted:
+        _greet(connection_id, session)
     try:
         _check_size(body)
         message = frames.parse(body, binary=binary)
@@ -44,6 +47,21 @@ def receive(
         return {**error.frame, "session_id": session.session_id}
     except BadChunkError as error:
         return frames.refused(session, str(error), seq=error.seq)
+
+
+def _greet(connection_id: str, session: Session) -> None:
+    """A client that didn't wait for its greeting gets it before its first answer. If that can't be
+    done, the next message tries again: no chunk is refused for it.
+    """
+    from audioapi.streaming import notices  # noqa: PLC0415 — a client that hardly any message needs
+
+    try:
+        connection = store.connection_now(connection_id)
+        if not connection.greeted:
+            notices.greet(connection_id, service.greeting(connection, session))
+        store.connection.cache_clear()  # where it isn't greeted yet
+    except (BotoCoreError, ClientError):
+        logger.exception("not greeted", session_id=session.session_id)
 
 
 def _session(connection: Connection) -> Session:

@@ -88,7 +88,8 @@ class Session(BaseModel):
 class Connection(BaseModel):
     """A WebSocket connection and the session that it streams into, which never changes.
 
-    Of its chunks every `ack_every`-th is acknowledged.
+    Of its chunks every `ack_every`-th is acknowledged. `resumed` if the session was there before,
+    `greeted` once it was told of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,6 +97,8 @@ class Connection(BaseModel):
     connection_id: str
     session_id: str
     ack_every: int = 1
+    resumed: bool = False
+    greeted: bool = False
 
 
 class SessionInfo(BaseModel):

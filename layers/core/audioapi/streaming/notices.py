@@ -10,7 +10,7 @@ import boto3
 
 from audioapi import settings
 from audioapi.observe import logger
-from audioapi.streaming import store
+from audioapi.streaming import frames, store
 from audioapi.streaming.models import Connection
 
 if TYPE_CHECKING:
@@ -26,17 +26,43 @@ class NotConnectedYetError(Exception):
 
 
 def deliver(notice: Mapping[str, Any], *, age_ms: int) -> None:
-    """Posts a notice: `frame` to the connection `connection_id`, or to every connection of
-    `session_id`, each of which is then closed. `age_ms` is how long the notice has waited.
+    """Posts a notice: a greeting, `frame`, to the connection `connection_id` unless it was greeted;
+    or `frame` to every connection of `session_id`, each of which is then closed, and was greeted
+    before. `age_ms` is how long the notice has waited.
     """
     if "session_id" in notice:
-        for connection_id in store.connections(notice["session_id"]):
-            _post(connection_id, notice["frame"])
-            _hang_up(Connection(connection_id=connection_id, session_id=notice["session_id"]))
-    elif not _post(notice["connection_id"], notice["frame"]):
+        _tell_end(notice["session_id"], notice["frame"])
+    elif not _is_greeted(notice["connection_id"]) and not greet(
+        notice["connection_id"], notice["frame"]
+    ):
         if age_ms < _HANDSHAKE_MS:
             raise NotConnectedYetError(notice["connection_id"])
         logger.info("greeting dropped: the connection is gone")
+
+
+def greet(connection_id: str, frame: Mapping[str, Any]) -> bool:
+    """Whether somebody is there to be greeted. Two who do so at once greet twice."""
+    posted = _post(connection_id, frame)
+    if posted:
+        store.note_greeted(connection_id)
+    return posted
+
+
+def _tell_end(session_id: str, frame: Mapping[str, Any]) -> None:
+    session = store.session(session_id)
+    for connection_id in store.connections(session_id):
+        if session and not _is_greeted(connection_id):
+            greet(connection_id, frames.created(session))
+        _post(connection_id, frame)
+        _hang_up(Connection(connection_id=connection_id, session_id=session_id))
+
+
+def _is_greeted(connection_id: str) -> bool:
+    """What isn't known any more isn't there to be greeted."""
+    try:
+        return store.connection_now(connection_id).greeted
+    except LookupError:
+        return True
 
 
 def still_connected(session_id: str) -> int:

@@ -45,7 +45,8 @@ def connect(
     principal: Principal | None, query: Mapping[str, str], connection_id: str, *, now: int
 ) -> None:
     """Makes a session for a new connection, or attaches it to the one it names. The greeting goes
-    through a queue, because nothing can be posted to a connection before `$connect` returns.
+    through a queue, because nothing can be posted to a connection before `$connect` returns. Who
+    has something to say before it comes, greets first.
     """
     if "session_id" in query:
         greeting = _resume(principal, query, connection_id, now)
@@ -150,6 +151,13 @@ def next_seq(session: Session) -> int:
     return found
 
 
+def greeting(connection: Connection, session: Session) -> frames.Frame:
+    """What a connection is told of the session that it streams into."""
+    if connection.resumed:
+        return frames.resumed(session, next_seq=next_seq(session))
+    return frames.created(session)
+
+
 def download_url(session: Session) -> str | None:
     bucket = settings.streaming().audio_bucket
     return objects.presigned_url(bucket, session.file_path) if session.file_path else None
@@ -186,7 +194,10 @@ def _resume(
     session_id = query["session_id"]
     _user(principal, query)
     joining = Connection(
-        connection_id=connection_id, session_id=session_id, ack_every=_ack_every(query)
+        connection_id=connection_id,
+        session_id=session_id,
+        ack_every=_ack_every(query),
+        resumed=True,
     )
     try:
         _visible(principal, session_id)

@@ -76,7 +76,12 @@ def session(session_id: str) -> Session | None:
 
 @lru_cache(maxsize=1024)
 def connection(connection_id: str) -> Connection:
-    """Whose connection it is; LookupError if nobody's. Cached, because it never changes."""
+    """Whose connection it is; LookupError if nobody's. Cached, because that never changes."""
+    return connection_now(connection_id)
+
+
+def connection_now(connection_id: str) -> Connection:
+    """The same as the last write left it."""
     found = tables.client().get_item(
         TableName=_table(), Key=tables.marshal(_connection_key(connection_id)), ConsistentRead=True
     )
@@ -100,6 +105,13 @@ def connections(session_id: str) -> list[str]:
     )
     items = (item for page in pages for item in page["Items"])
     return [tables.unmarshal(item)["connection_id"] for item in items]
+
+
+def note_greeted(connection_id: str) -> None:
+    """Notes that it was told of its session."""
+    key = _connection_key(connection_id)
+    change = "SET greeted = :yes"
+    tables.update_if(_table(), key, change, "attribute_exists(pk)", {":yes": True})
 
 
 def detach(gone: Connection) -> None:
