@@ -112,7 +112,8 @@ def test_what_is_deleted_comes_back_only_if_it_is_asked_for_again(
 def test_a_deletion_whose_commits_answer_is_lost_has_deleted(
     recorded: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit, lost = PGDialect_psycopg2.do_commit, []
+    commit: Any = PGDialect_psycopg2.do_commit
+    lost: list[Any] = []
 
     def lose_one_answer(dialect: Any, connection: Any) -> None:
         commit(dialect, connection)

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from audioapi import jobs, queues
+from audioapi.clock import now_ms
 from audioapi.problems import UnavailableError
 from tests.patience import until
 from tests.unit.audioapi.context import Context
@@ -245,6 +246,6 @@ def test_a_failure_of_the_work_itself_is_tried_by_count(sqs: FakeSqs) -> None:
 
 def test_a_message_that_can_not_be_sent_again_comes_back(sqs: FakeSqs) -> None:
     sqs.broken = True
-    recent = {**RECORD["attributes"], "SentTimestamp": str(jobs.now_ms())}
+    recent = {**RECORD["attributes"], "SentTimestamp": str(now_ms())}
     with pytest.raises(EndpointConnectionError):  # nor can it be put off: its visibility ends
         run_away({**RECORD, "attributes": recent})
