@@ -62,10 +62,21 @@ def test_each_webhook_hears_of_what_it_wants(queue: Queue, receiver: Receiver) -
         got.verified((wants if got.path == "/hook/1" else all_of_it)["secret"])
 
 
+def test_all_that_becomes_of_one_session_is_told(queue: Queue, receiver: Receiver) -> None:
+    """Its file is ready, then its memories: a session and its task have one id."""
+    create(receiver.url)
+    for _ in range(2):
+        announce("session.completed", about="one")
+        announce("recording.completed", about="one")
+    queue.run()
+    told = [json.loads(got.body)["type"] for got in receiver.got]
+    assert sorted(told) == ["recording.completed", "session.completed"]
+
+
 def test_nobody_hears_of_others_work(queue: Queue, receiver: Receiver) -> None:
     create(receiver.url)
-    service.announce("acme", "bob", "recording.completed", DATA, event_id="1")
-    service.announce("globex", "alice", "recording.completed", DATA, event_id="2")
+    service.announce("acme", "bob", "recording.completed", DATA, about="1")
+    service.announce("globex", "alice", "recording.completed", DATA, about="2")
     queue.run()
     assert receiver.got == []
 
@@ -153,10 +164,10 @@ def test_an_address_that_became_private_is_not_connected_to(
 def test_410_ends_it(queue: Queue) -> None:
     with receiving(status(500), status(500), status(410)) as receiver:
         webhook = create(receiver.url)
-        announce(event_id="1")
-        announce(event_id="2")
+        announce(about="1")
+        announce(about="2")
         queue.run()
-        announce(event_id="3")
+        announce(about="3")
         queue.run()
     assert len(receiver.got) == 3  # each of both once, and then one more
     [listed] = call("list").body["webhooks"]

@@ -72,7 +72,7 @@ def test_what_has_arrived_stays_so(
         patch.setattr(sender, "post", address.post)
         patch.setattr(service, "_check_url", lambda _: None)
         webhook = service.create(ALICE, NewWebhook(url="https://hooks.example.com/"))
-        service.announce("acme", "alice", "session.completed", {}, event_id=webhook.id)
+        service.announce("acme", "alice", "session.completed", {}, about=webhook.id)
         seen = _statuses(queue, webhook.id, iter(copies), iter(order))
         service.delete(ALICE, webhook.id)
 

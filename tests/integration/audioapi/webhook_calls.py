@@ -61,9 +61,9 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> Queue:
     return Queue(clock)
 
 
-def announce(event_type: str = "recording.completed", event_id: str = "task/1.0") -> None:
+def announce(event_type: str = "recording.completed", about: str = "task/1.0") -> None:
     """Something became of Alice's work."""
-    service.announce("acme", "alice", event_type, DATA, event_id=event_id)
+    service.announce("acme", "alice", event_type, DATA, about=about)
 
 
 def pauses(attempts: list[Any]) -> list[float]:

@@ -65,7 +65,7 @@ def tell(finished: Task) -> None:
             "status": finished.status,
             "error": finished.error,
         },
-        event_id=f"{finished.task_id} finished",
+        about=finished.task_id,
     )
 
 

@@ -207,8 +207,7 @@ def _tell_webhooks(organization_id: str, user_id: str, finished: Session) -> Non
             "missing_chunks": finished.missing_chunks,
             "error": finished.error,
         },
-        # A session that was given up may be opened again, and then be finished.
-        event_id=f"{finished.session_id} {'given up' if finished.gave_up else 'finished'}",
+        about=finished.session_id,
     )
 
 

@@ -35,23 +35,23 @@ _RESOLVE_SECONDS = 5.0
 
 
 def announce(
-    organization_id: str, user_id: str, event_type: str, data: dict[str, Any], *, event_id: str
+    organization_id: str, user_id: str, event_type: str, data: dict[str, Any], *, about: str
 ) -> None:
-    """Tells the caller's webhooks what became of the caller's work, an EventType. `event_id` names
-    what happened: told twice, within 30 days, it is delivered once.
+    """Tells the caller's webhooks what became of the caller's work, an EventType. What happens
+    `about` something happens once: told twice, within 30 days, it is delivered once.
     """
-    public_id = ids.event(organization_id, user_id, event_id)
+    event_id = ids.event(organization_id, user_id, f"{about} {event_type}")
     message = {
         "type": "event",
         "organization_id": organization_id,
         "user_id": user_id,
         "event_type": EventType(event_type),
         "data": data,
-        "event_id": public_id,
+        "event_id": event_id,
         "at": now_ms(),
     }
     queues.send(settings.webhooks().webhooks_queue_url, message)
-    logger.info("event announced", event_type=event_type, event_id=public_id)
+    logger.info("event announced", event_type=event_type, event_id=event_id)
 
 
 def create(caller: Principal, wanted: NewWebhook) -> CreatedWebhook:
