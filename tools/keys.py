@@ -145,13 +145,12 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         raise KeysError(str(error).partition("\n")[0]) from error
 
 
-def running(state: Path) -> Address:
+def running(state: Path, *, otherwise: str = "a deployment's table with --table") -> Address:
     try:
         return Address(**json.loads(State(state).record.read_text()))
     except FileNotFoundError:
         raise KeysError(
-            f"No stack runs in {state}: start one with `make run`,"
-            " or name a deployment's table with --table"
+            f"No stack runs in {state}: start one with `make run`, or name {otherwise}"
         ) from None
 
 

@@ -62,6 +62,14 @@ def add_session(file: SessionFile) -> None:
     store.add_once(new.model_copy(update=known))
 
 
+def retry(task_id: str) -> bool:
+    """Has a task that failed tried again; False if it hasn't. Its memories are pending again."""
+    again = store.retry(task_id)
+    if again is not None:
+        _send(again)
+    return again is not None
+
+
 def info(caller: Principal, task_id: str) -> TaskInfo:
     """Raises TaskNotFoundError for an unknown task and for one of somebody else's alike."""
     caller.require("read")
@@ -105,10 +113,14 @@ def _name(file_id: str | None, extension: str, file_name: str | None) -> str:
 def _queue(new: Task) -> None:
     """A task that nobody will work on is not left behind."""
     try:
-        queues.send(
-            settings.processing().jobs_queue_url,
-            {"type": "process_recording", "task_id": new.task_id},
-        )
+        _send(new)
     except (BotoCoreError, ClientError) as error:
         store.remove(new.task_id)
         raise AudioApiError("The task could not be queued, and was not started") from error
+
+
+def _send(task: Task) -> None:
+    queues.send(
+        settings.processing().jobs_queue_url,
+        {"type": "process_recording", "task_id": task.task_id},
+    )

@@ -75,6 +75,17 @@ def fail(task_id: str, reason: str) -> Task | None:
     return _update(task_id, Status.FAILURE, {"error": reason})
 
 
+def retry(task_id: str) -> Task | None:
+    """FAILURE → PENDING, for whoever has mended what it failed for; None if it hasn't failed."""
+    return _write(
+        task_id,
+        "SET #status = :pending, updated_at = :now REMOVE #error, last_failure",
+        (Status.FAILURE,),
+        {":pending": Status.PENDING, ":now": now_ms()},
+        names={"#error": "error"},
+    )
+
+
 def note_failure(task_id: str, failure: str) -> None:
     """Keeps why the last attempt failed, for whoever gives up on the task."""
     _update(task_id, Status.STARTED, {"last_failure": failure})

@@ -211,16 +211,25 @@ def fail(unfinished: Session, reason: str, *, gave_up: bool = False) -> Session 
 
 def reopen(session_id: str) -> Session | None:
     """ERROR → CLOSING if its file was only given up; None if it wasn't."""
+    return _reopen(session_id, "#status = :error AND gave_up = :yes", {":yes": True})
+
+
+def rebuild(session_id: str) -> Session | None:
+    """Any end → CLOSING, so that its file is made anew; None if it hasn't ended."""
+    return _reopen(session_id, "#status IN (:completed, :error)", {":completed": Status.COMPLETED})
+
+
+def _reopen(session_id: str, condition: str, values: Mapping[str, Any]) -> Session | None:
     return _write(
         session_id,
         "SET #status = :closing, gave_up = :no, #open = :open REMOVE #error, last_failure",
-        "#status = :error AND gave_up = :yes",
+        condition,
         {
             ":closing": Status.CLOSING,
             ":no": False,
             ":open": "open",
             ":error": Status.ERROR,
-            ":yes": True,
+            **values,
         },
         names={"#status": "status", "#open": "open", "#error": "error"},
     )
