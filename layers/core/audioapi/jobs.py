@@ -84,6 +84,7 @@ class RetryLaterError(Exception):
 
 Work = Callable[[Message, Delivery], None]
 
+_HOUR_MS = 3_600_000
 _BUSY = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -151,14 +152,11 @@ def _done(
         return False
     except Exception as error:  # noqa: BLE001 — the outermost edge: one failure is not the others'
         logger.exception("message failed; it will be tried again")
-        if (
-            passes(error)
-            and delivery.age_ms < passing_hours * 3_600_000
-            and _sent_again(record, queue_url)
-        ):
+        measure({"JobsRetried": 1}, queue=queue)
+        waits = passes(error) and delivery.age_ms < passing_hours * _HOUR_MS
+        if waits and _sent_again(record, queue_url):
             return True
         queues.retry_soon(queue_url, record["receiptHandle"], attempt=delivery.attempt)
-        measure({"JobsRetried": 1}, queue=queue)
         return False
     duration = (time.monotonic() - began) * 1000
     measure({"JobsDone": 1, "JobDuration": duration}, queue=queue)
