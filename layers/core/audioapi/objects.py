@@ -176,11 +176,6 @@ def stream(bucket: str, key: str, *, etag: str | None = None) -> Iterator[bytes]
             logger.info("connection to S3 dropped", reason=type(error).__name__, at=at)
 
 
-def any_under(bucket: str, prefix: str) -> bool:
-    """Whether there is an object whose key begins so."""
-    return client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"] > 0
-
-
 def put_file(
     bucket: str, key: str, file: IO[bytes], *, content_type: str = "application/octet-stream"
 ) -> None:

@@ -49,7 +49,8 @@ def as_found(session: Session) -> Session | None:
     """
     ways = (True, False) if session.numbered is None else (session.numbered,)
     for numbered in ways:
-        if objects.any_under(_bucket(), _prefix(session.session_id, numbered=numbered)):
+        prefix = _prefix(session.session_id, numbered=numbered)
+        if next(objects.keys(_bucket(), prefix), None) is not None:
             return session.model_copy(update={"numbered": numbered})
     return None
 
