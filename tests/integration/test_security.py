@@ -223,4 +223,5 @@ def test_only_who_is_told_the_gateways_address_may_post_to_connections() -> None
             told.add(name)
         if "execute-api:ManageConnections" in text:
             may.add(name)
-    assert told == may == {"StreamConnectFunction", "StreamNotifyFunction"}
+    stream = ("Connect", "Message", "Notify")
+    assert told == may == {f"Stream{name}Function" for name in stream}

@@ -14,9 +14,7 @@ _MEMORIES = uuid.UUID("5c7f8a52-3f0e-4c6a-9a52-6c2d1f6f9b1e")
 
 
 class Status(StrEnum):
-    """PENDING → STARTED → SUCCESS or FAILURE; both ends are final, but for an operator who has a
-    failed one tried again.
-    """
+    """PENDING → STARTED → SUCCESS or FAILURE; both ends are final."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"

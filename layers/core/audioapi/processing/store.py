@@ -1,4 +1,6 @@
-"""Tasks in one DynamoDB table. Each step is noted once: what is final never changes again."""
+"""Tasks in one DynamoDB table. Each step is noted once: what is final never changes again, unless
+an operator has a failed one tried again.
+"""
 
 from __future__ import annotations
 
