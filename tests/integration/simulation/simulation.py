@@ -179,7 +179,7 @@ class World:
             yield f"its session is still {session.status}"
             return
         if known.ungreeted:
-            yield f"it heard {known.ungreeted} before it was greeted"
+            yield f"it heard {known.ungreeted}, and was never greeted"
         if session.status is Status.ERROR:
             yield f"its session failed: {session.error}"
         found = list(self._file(session.file_path))

@@ -203,7 +203,9 @@ class Client:
         assert self.connection
         if not self.connection.heard and frame["message"] not in (*GREETINGS, TROUBLE):
             self.known.ungreeted.append(frame["message"])
-        self.connection.heard |= frame["message"] in GREETINGS
+        if frame["message"] in GREETINGS:
+            self.connection.heard = True
+            self.known.ungreeted.clear()  # it was late
 
     def _note(self, frame: dict[str, Any]) -> None:
         match frame.get("message"):

@@ -88,8 +88,8 @@ class Session(BaseModel):
 class Connection(BaseModel):
     """A WebSocket connection and the session that it streams into, which never changes.
 
-    Of its chunks every `ack_every`-th is acknowledged. `resumed` if the session was there before,
-    `greeted` once it was told of it.
+    Of its chunks every `ack_every`-th is acknowledged. `resumed` if the session was there before;
+    `greeted` says how far it is with telling it of that: None, "begun" or "done".
     """
 
     model_config = ConfigDict(frozen=True)
@@ -98,7 +98,7 @@ class Connection(BaseModel):
     session_id: str
     ack_every: int = 1
     resumed: bool = False
-    greeted: bool = False
+    greeted: str | None = None
 
 
 class SessionInfo(BaseModel):

@@ -32,12 +32,17 @@ def deliver(notice: Mapping[str, Any], *, age_ms: int) -> None:
     """
     if "session_id" in notice:
         _tell_end(notice["session_id"], notice["frame"])
-    elif not _is_greeted(notice["connection_id"]) and not greet(
-        notice["connection_id"], notice["frame"]
-    ):
-        if age_ms < _HANDSHAKE_MS:
-            raise NotConnectedYetError(notice["connection_id"])
-        logger.info("greeting dropped: the connection is gone")
+    elif store.begin_greeting(notice["connection_id"]):
+        _greet_first(notice["connection_id"], notice["frame"], age_ms=age_ms)
+
+
+def _greet_first(connection_id: str, frame: Mapping[str, Any], *, age_ms: int) -> None:
+    if greet(connection_id, frame):
+        return
+    store.withdraw_greeting(connection_id)
+    if age_ms < _HANDSHAKE_MS:
+        raise NotConnectedYetError(connection_id)
+    logger.info("greeting dropped: the connection is gone")
 
 
 def greet(connection_id: str, frame: Mapping[str, Any]) -> bool:
@@ -60,7 +65,7 @@ def _tell_end(session_id: str, frame: Mapping[str, Any]) -> None:
 def _is_greeted(connection_id: str) -> bool:
     """What isn't known any more isn't there to be greeted."""
     try:
-        return store.connection_now(connection_id).greeted
+        return store.connection_now(connection_id).greeted == "done"
     except LookupError:
         return True
 

@@ -107,11 +107,29 @@ def connections(session_id: str) -> list[str]:
     return [tables.unmarshal(item)["connection_id"] for item in items]
 
 
+def begin_greeting(connection_id: str) -> bool:
+    """Whether the greeting from the queue is to be posted now: nobody has done so yet, or nobody
+    knows. A client that answers it at once is not greeted again.
+    """
+    unknown = "attribute_exists(pk) AND (attribute_not_exists(greeted) OR greeted = :now)"
+    return _note_greeting(connection_id, "SET greeted = :now", unknown, {":now": "begun"})
+
+
+def withdraw_greeting(connection_id: str) -> None:
+    """Nobody was there yet."""
+    _note_greeting(connection_id, "REMOVE greeted", "greeted = :begun", {":begun": "begun"})
+
+
 def note_greeted(connection_id: str) -> None:
     """Notes that it was told of its session."""
+    _note_greeting(connection_id, "SET greeted = :done", "attribute_exists(pk)", {":done": "done"})
+
+
+def _note_greeting(
+    connection_id: str, update: str, condition: str, values: Mapping[str, Any]
+) -> bool:
     key = _connection_key(connection_id)
-    change = "SET greeted = :yes"
-    tables.update_if(_table(), key, change, "attribute_exists(pk)", {":yes": True})
+    return tables.update_if(_table(), key, update, condition, values) is not None
 
 
 def detach(gone: Connection) -> None:
