@@ -78,7 +78,7 @@ async def test_a_close_that_counts_waits_for_the_chunks_on_their_way(stack: Stac
         await wire.ask(chunk(first, 0))
         await wire.ask(counted)
         late = await wire.ask(chunk(rest, 1))
-        assert late["message"] == "Chunk processed successfully"
+        assert late["message"] == "Chunk processed successfully", late
     info = stack.finished(wire.session_id)
     assert samples_of(stack.download(info["download_url"])) == samples_of(AUDIO)
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from audioapi import objects, settings
 from audioapi.clock import now_ms
-from audioapi.streaming import assembly, service, store, sweeper
+from audioapi.streaming import assembly, chunks, service, store, sweeper
 from audioapi.streaming.models import Status
 from tests.audio import pcm, samples_of, wav_bytes
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say, stored
@@ -237,6 +237,16 @@ def test_a_close_that_counts_is_done_when_they_are_there(stack: Stack, session_i
     say(audio(AUDIO, 0))
     assembly.assemble_session(session_id)
     assert samples(stack, session_id) == AUDIO * 2
+
+
+def test_a_chunk_that_is_kept_and_not_counted_yet_is_waited_for(session_id: str) -> None:
+    """The worker looks between its object and its commit, which a seal would refuse."""
+    say(audio(AUDIO, 0))
+    chunks.put(session_id, AUDIO, seq=1, order="")
+    say({**CLOSE, "chunk_count": 2})
+    assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.CLOSING
+    assert say(audio(AUDIO, 1))["message"] == "Chunk processed successfully"
 
 
 def test_a_close_waits_for_quiet(session_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,9 @@ def _still_coming(session: Session) -> bool:
         return quiet < config.close_settle_seconds * 1000
     if quiet >= config.straggler_wait_seconds * 1000:
         return False
-    if session.numbered is False:
-        return session.total_chunks < session.expected_chunks
-    return service.next_seq(session) < session.expected_chunks
+    if session.total_chunks < session.expected_chunks:
+        return True  # also if all are there: one that isn't counted yet would be refused
+    return session.numbered is not False and service.next_seq(session) < session.expected_chunks
 
 
 def _finish(sealed: Session) -> None:
