@@ -6,24 +6,20 @@ A key is shown when it is made, and never again: only its digest is kept.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import secrets
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
-
-import yaml
 
 from local.command_line.console import Screen
 from local.services.clients import forget_aws
-from local.stack.stack import PARAMETERS, ROOT, TEMPLATE, environment
-from local.stack.state import Address, State
-from local.template.reader import Deployment, TemplateError, load
+from local.stack.stack import ROOT, environment
+from local.template.reader import TemplateError
+from tools import local_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen()
     try:
         run(options, screen)
-    except (KeysError, TemplateError) as error:
+    except (KeysError, local_stack.NoStackError, TemplateError) as error:
         screen.problem(str(error))
         return 1
     return 0
@@ -92,13 +88,7 @@ def parser() -> argparse.ArgumentParser:
             metavar="NAME",
             help="of a deployment (its output ApiKeysTableName), with the AWS credentials you use",
         )
-        where.add_argument(
-            "--state",
-            type=Path,
-            default=Path(".local"),
-            metavar="FOLDER",
-            help="of the running local stack (default: .local)",
-        )
+        local_stack.add_state(where)
     return parser
 
 
@@ -129,9 +119,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     """Raises KeysError for what can't be done."""
     sys.path.insert(0, str(ROOT / "layers" / "core"))  # as Lambda has a layer's code on it
     if options.table is None:
-        address = running(options.state)
+        address = local_stack.running(options.state, otherwise="a deployment's table with --table")
+        table = local_stack.described(address).resources["ApiKeysTable"]
         os.environ.update(environment(address.aws_endpoint_url))
-        os.environ["API_KEYS_TABLE"] = local_table()
+        os.environ["API_KEYS_TABLE"] = table.properties["TableName"]
         options.database_url = getattr(options, "database_url", None) or address.database_url
     else:
         os.environ["API_KEYS_TABLE"] = options.table
@@ -143,21 +134,6 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         options.action(options, screen)
     except (BotoCoreError, ClientError, SQLAlchemyError) as error:
         raise KeysError(str(error).partition("\n")[0]) from error
-
-
-def running(state: Path, *, otherwise: str = "a deployment's table with --table") -> Address:
-    try:
-        return Address(**json.loads(State(state).record.read_text()))
-    except FileNotFoundError:
-        raise KeysError(
-            f"No stack runs in {state}: start one with `make run`, or name {otherwise}"
-        ) from None
-
-
-def local_table() -> str:
-    given = {name: str(value) for name, value in yaml.safe_load(PARAMETERS.read_text()).items()}
-    stack = load(TEMPLATE, given, Deployment("http://localhost", "http://localhost"))
-    return cast("str", stack.resources["ApiKeysTable"].properties["TableName"])
 
 
 def create(options: argparse.Namespace, screen: Screen) -> None:

@@ -11,16 +11,13 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from local.command_line.console import Screen
 from local.services.clients import forget_aws
-from local.stack.stack import PARAMETERS, ROOT, TEMPLATE, environment
-from local.template.reader import Deployment, TemplateError, load
-from tools.keys import KeysError, running
+from local.stack.stack import ROOT, environment
+from local.template.reader import TemplateError
+from tools import local_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen()
     try:
         run(options, screen)
-    except (RecoveryError, KeysError, TemplateError) as error:
+    except (RecoveryError, local_stack.NoStackError, TemplateError) as error:
         screen.problem(str(error))
         return 1
     return 0
@@ -95,13 +92,7 @@ def _action(
         metavar="STACK",
         help="the CloudFormation stack's name, with the AWS credentials you use",
     )
-    where.add_argument(
-        "--state",
-        type=Path,
-        default=Path(".local"),
-        metavar="FOLDER",
-        help="of the running local stack (default: .local)",
-    )
+    local_stack.add_state(where)
     return action
 
 
@@ -122,9 +113,8 @@ def variables(options: argparse.Namespace) -> dict[str, str]:
     if options.deployment:
         return deployed(options.deployment)
     forget_aws()
-    address = running(options.state, otherwise="a deployment with --deployment")
-    given = {name: str(value) for name, value in yaml.safe_load(PARAMETERS.read_text()).items()}
-    stack = load(TEMPLATE, given, Deployment(address.url, address.aws_endpoint_url))
+    address = local_stack.running(options.state, otherwise="a deployment with --deployment")
+    stack = local_stack.described(address)
     told = environment(address.aws_endpoint_url)
     for name in _FUNCTIONS:
         told |= stack.functions[name].environment
@@ -138,7 +128,7 @@ def deployed(stack: str) -> dict[str, str]:
     import boto3  # noqa: PLC0415 - takes long
 
     cloudformation, functions = boto3.client("cloudformation"), boto3.client("lambda")
-    told: dict[str, str] = {"RECOVERED_STACK": stack}
+    told: dict[str, str] = {}
     for name in _FUNCTIONS:
         found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=name)
         physical = found["StackResourceDetail"]["PhysicalResourceId"]
@@ -151,19 +141,18 @@ def deployed(stack: str) -> dict[str, str]:
 
 
 def reopen(options: argparse.Namespace, screen: Screen) -> None:
-    from audioapi.streaming import service, store  # noqa: PLC0415 - its environment is set by now
+    from audioapi.streaming import service  # noqa: PLC0415 - its environment is set by now
 
     for session_id in options.session:
         session = _session(session_id)
         if not session.gave_up:
             raise RecoveryError(f"{session_id}: nobody gave up on it, it is {session.status}")
-        says = f"{session_id}: its file, which was given up, is tried again"
-        if _says(options, screen, says) and (reopened := store.reopen(session_id)):
-            service.send_job(reopened)
+        if _says(options, screen, f"{session_id}: its file, which was given up, is tried again"):
+            service.reopen(session_id)
 
 
 def rebuild(options: argparse.Namespace, screen: Screen) -> None:
-    from audioapi.streaming import chunks, service, store  # noqa: PLC0415 - as above
+    from audioapi.streaming import chunks, service  # noqa: PLC0415 - as above
 
     for session_id in options.session:
         session = _session(session_id)
@@ -171,9 +160,8 @@ def rebuild(options: argparse.Namespace, screen: Screen) -> None:
             raise RecoveryError(f"{session_id}: it hasn't ended, it is {session.status}")
         if chunks.as_found(session) is None:
             raise RecoveryError(f"{session_id}: its chunks are gone; they are kept for some days")
-        says = f"{session_id}: its file is made anew of its chunks"
-        if _says(options, screen, says) and (rebuilding := store.rebuild(session_id)):
-            service.send_job(rebuilding)
+        if _says(options, screen, f"{session_id}: its file is made anew of its chunks"):
+            service.rebuild(session_id)
 
 
 def _session(session_id: str) -> Any:
@@ -231,14 +219,14 @@ class DeadLetters:
     messages: int
 
 
-def show(_options: argparse.Namespace, screen: Screen) -> None:
-    for queue in dead_letters():
+def show(options: argparse.Namespace, screen: Screen) -> None:
+    for queue in dead_letters(options.deployment):
         screen.line(f"{queue.messages:6}  {queue.name}")
 
 
 def redrive(options: argparse.Namespace, screen: Screen) -> None:
     """Each message is sent before it is deleted: a crash in between has it twice."""
-    known = {queue.name: queue for queue in dead_letters()}
+    known = {queue.name: queue for queue in dead_letters(options.deployment)}
     queue = known.get(options.queue)
     if queue is None:
         raise RecoveryError(f"{options.queue} is none of {', '.join(sorted(known))}")
@@ -248,14 +236,15 @@ def redrive(options: argparse.Namespace, screen: Screen) -> None:
         screen.line(f"{moved} were sent")
 
 
-def dead_letters() -> list[DeadLetters]:
+def dead_letters(deployment: str | None) -> list[DeadLetters]:
+    """Of a deployment, or of the local stack."""
     from audioapi import queues  # noqa: PLC0415 - as above
 
     sqs = queues.client()
     wanted: Any = ["QueueArn", "RedrivePolicy", "ApproximateNumberOfMessages"]
     told = {
         url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
-        for url in _queues(sqs)
+        for url in _queues(sqs, deployment)
     }
     by_arn = {each["QueueArn"]: url for url, each in told.items()}
     found = []
@@ -267,16 +256,17 @@ def dead_letters() -> list[DeadLetters]:
     return sorted(found, key=lambda queue: queue.name)
 
 
-def _queues(sqs: SQSClient) -> list[str]:
+def _queues(sqs: SQSClient, deployment: str | None) -> list[str]:
     """The deployment's own; locally there are no others."""
-    stack = os.environ.get("RECOVERED_STACK")
-    if stack is None:
+    if deployment is None:
         return sqs.list_queues().get("QueueUrls", [])
     import boto3  # noqa: PLC0415 - as above
 
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
     resources = (
-        each for page in pages.paginate(StackName=stack) for each in page["StackResourceSummaries"]
+        each
+        for page in pages.paginate(StackName=deployment)
+        for each in page["StackResourceSummaries"]
     )
     return [
         each["PhysicalResourceId"]
