@@ -65,11 +65,11 @@ def send_again(queue_url: str, record: Mapping[str, Any]) -> None:
     client().send_message(
         QueueUrl=queue_url,
         MessageBody=record["body"],
-        DelaySeconds=min(2**times, _LONGEST_RETRY_SECONDS),
+        DelaySeconds=_pause(times),
         MessageAttributes={
+            **_attributes(),
             _TIMES: {"DataType": "Number", "StringValue": str(times + 1)},
             _FIRST_SENT: {"DataType": "Number", "StringValue": str(first_sent(record))},
-            _CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id(record)},
         },
     )
 
@@ -98,7 +98,12 @@ def retry_soon(queue_url: str, receipt_handle: str, *, attempt: int) -> None:
     """Makes a message visible again after 1, 2, 4 … 300 seconds by its attempt, so that a failure
     the code saw never waits for the visibility timeout, which must outlast the longest job.
     """
-    retry_in(queue_url, receipt_handle, seconds=min(2 ** (attempt - 1), _LONGEST_RETRY_SECONDS))
+    retry_in(queue_url, receipt_handle, seconds=_pause(attempt - 1))
+
+
+def _pause(times: int) -> int:
+    """Seconds until it is tried again, by how often it was."""
+    return min(1 << times, _LONGEST_RETRY_SECONDS)
 
 
 def retry_in(queue_url: str, receipt_handle: str, *, seconds: float) -> None:

@@ -60,13 +60,13 @@ def give_up(session_id: str) -> None:
     session = store.session(session_id)
     if session is None:
         return
-    if not session.status.finished:
-        reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
-        if failed := store.fail(session, reason, gave_up=True):
-            measure({"SessionsFailed": 1})
-        session = failed or store.session(session_id)
-    if session and session.status.finished:
+    if session.status.finished:
         _announce(session)
+        return
+    reason = f"{GAVE_UP} (last failure: {session.last_failure or 'the worker ended'})"
+    if failed := store.fail(session, reason, gave_up=True):
+        measure({"SessionsFailed": 1})
+    _announce_end(session_id, failed)
 
 
 def _still_coming(session: Session) -> bool:
@@ -101,10 +101,7 @@ def _finish(sealed: Session) -> None:
     if finished:
         failed = finished.status is Status.ERROR
         measure({"SessionsFailed" if failed else "SessionsCompleted": 1})
-    else:  # another delivery was faster, and may have died since
-        finished = store.session(sealed.session_id)
-    if finished and finished.status.finished:
-        _announce(finished)
+    _announce_end(sealed.session_id, finished)
 
 
 def _make_file(sealed: Session) -> Session | None:
@@ -175,6 +172,13 @@ class _Found:
             self.total += 1
             self.size += len(chunk)
             yield chunk
+
+
+def _announce_end(session_id: str, ended: Session | None) -> None:
+    """Also if another delivery ended it: that one may have died since."""
+    finished = ended or store.session(session_id)
+    if finished and finished.status.finished:
+        _announce(finished)
 
 
 def _announce(finished: Session) -> None:

@@ -54,9 +54,8 @@ def greet(connection_id: str, frame: Mapping[str, Any]) -> bool:
 
 
 def _tell_end(session_id: str, frame: Mapping[str, Any]) -> None:
-    session = store.session(session_id)
     for connection_id in store.connections(session_id):
-        if session and not _is_greeted(connection_id):
+        if not _is_greeted(connection_id) and (session := store.session(session_id)):
             greet(connection_id, frames.created(session))
         _post(connection_id, frame)
         _hang_up(Connection(connection_id=connection_id, session_id=session_id))

@@ -49,12 +49,12 @@ def connect(
     has something to say before it comes, greets first.
     """
     if "session_id" in query:
-        greeting = _resume(principal, query, connection_id, now)
+        frame = _resume(principal, query, connection_id, now)
     else:
-        greeting = _create(principal, query, connection_id, now)
+        frame = _create(principal, query, connection_id, now)
     queues.send(
         settings.streaming().notifications_queue_url,
-        {"connection_id": connection_id, "frame": greeting},
+        {"connection_id": connection_id, "frame": frame},
     )
 
 
@@ -101,7 +101,7 @@ def close_session(
 
     `expected_chunks` is how many there are, if the client says so: then the worker waits for just
     those. The session as it is afterwards, also if it was closed before. One whose file was given
-    up is tried again.
+    up has it tried again.
     """
     closing = store.close(
         session.session_id,
@@ -112,10 +112,23 @@ def close_session(
     if closing is not None:
         _closed(closing)
         return closing
-    if reopened := store.reopen(session.session_id):
+    return reopen(session.session_id) or store.session(session.session_id) or session
+
+
+def reopen(session_id: str) -> Session | None:
+    """Has a file tried again that was given up; None if it wasn't."""
+    return _again(store.reopen(session_id))
+
+
+def rebuild(session_id: str) -> Session | None:
+    """Has the file of a session that has ended made anew; None if it hasn't ended."""
+    return _again(store.rebuild(session_id))
+
+
+def _again(reopened: Session | None) -> Session | None:
+    if reopened:
         send_job(reopened)
-        return reopened
-    return store.session(session.session_id) or session
+    return reopened
 
 
 def close_silent(session: Session, *, closing_at: int) -> None:
@@ -207,7 +220,7 @@ def _resume(
     session = store.attach(joining, now=now)
     if session is None:
         raise SessionRefusedError("Session already finalized", session_id=session_id)
-    return frames.resumed(session, next_seq=next_seq(session))
+    return greeting(joining, session)
 
 
 def _check_connections(session_id: str) -> None:
