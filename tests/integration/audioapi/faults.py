@@ -39,6 +39,11 @@ class DeadError(BaseException):
     """The process is gone: nothing catches it, and nothing is called any more."""
 
 
+def die(*_: object, **__: object) -> Any:
+    """In place of what a process doesn't come to."""
+    raise DeadError
+
+
 class BrokenError(Exception):
     """A service is away for one call, or its answer is."""
 

@@ -12,6 +12,7 @@ from audioapi import objects, settings, tables
 from audioapi.streaming import assembly, store
 from audioapi.streaming.models import Status
 from tests.audio import pcm, samples_of
+from tests.integration.audioapi.faults import DeadError, die
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def test_a_session_that_was_given_up_is_told_of_until_it_could_be(
     say(CLOSE)
     with monkeypatch.context() as patch:
         patch.setattr(assembly, "_announce", die)
-        with pytest.raises(DiedError):
+        with pytest.raises(DeadError):
             assembly.give_up(session_id)
     assert received("NotificationsQueue") == []
     assembly.give_up(session_id)
@@ -201,11 +202,3 @@ def test_other_bytes_of_a_taken_number_are_refused(session_id: str) -> None:
     assert answer["error"].startswith("seq is taken")
     assert (answer["seq"], answer["next_seq"]) == (0, 1)
     assert say(audio(AUDIO, 0))["message"] == "Chunk processed successfully"
-
-
-class DiedError(Exception):
-    """The function's process is gone."""
-
-
-def die(*_: object) -> Any:
-    raise DiedError

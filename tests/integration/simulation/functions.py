@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.audioapi.functions import app
-from tests.integration.simulation.network import Network, Plan, Trouble, respond, sent
+from tests.integration.simulation.network import Plan, Trouble, respond, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -57,7 +57,7 @@ class Functions:
             work,
             after=after,
             clock_off=self._clock_off(name),
-            at_end=lambda _: then(answer[0]),
+            at_end=lambda: then(answer[0]),
         )
         self._end_in_time(process, after + seconds)
 
@@ -96,6 +96,7 @@ class Message:
     number: int
     body: str
     attributes: dict[str, Any]
+    deduplication: str | None
     sent_at: float
     attempt: int = 0
     gone: bool = False
@@ -132,7 +133,6 @@ class Queues:
 
     scheduler: Scheduler
     plan: Plan
-    network: Network
     functions: Functions
     sources: dict[str, Source]
     left_alone: Collection[str]
@@ -140,10 +140,7 @@ class Queues:
     _handles: dict[str, Message] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
 
-    def open(self) -> None:
-        self.network.answers["sqs"] = self._answer
-
-    def _answer(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+    def answer(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
         asked = json.loads(sent(request))
         if operation == "SendMessage":
             queue = asked["QueueUrl"].rpartition("/")[2]
@@ -162,11 +159,15 @@ class Queues:
     def _add(self, queue: str, asked: dict[str, Any]) -> Message:
         known = asked.get("MessageDeduplicationId")
         for each in self.sent:
-            if known and each.queue == queue and each.attributes.get("deduplication") == known:
+            if known and each.queue == queue and each.deduplication == known:
                 return each
-        attributes = {"deduplication": known, "message": asked.get("MessageAttributes", {})}
         message = Message(
-            queue, next(self._numbers), asked["MessageBody"], attributes, self.scheduler.now
+            queue,
+            next(self._numbers),
+            asked["MessageBody"],
+            asked.get("MessageAttributes", {}),
+            known,
+            self.scheduler.now,
         )
         self.sent.append(message)
         if queue in self.sources and message.job not in self.left_alone:
@@ -224,7 +225,7 @@ class Queues:
             },
             "messageAttributes": {
                 name: {"stringValue": each["StringValue"], "dataType": each["DataType"]}
-                for name, each in message.attributes["message"].items()
+                for name, each in message.attributes.items()
             },
             "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{message.queue}",
         }

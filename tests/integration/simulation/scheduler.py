@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tests.integration.audioapi.faults import DeadError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
 
-class DeadError(BaseException):
-    """Raised in a process that was killed, at whatever it would do next: nothing catches it."""
-
-
 @dataclass(eq=False)
 class Process:
-    """`clock_off` are the seconds that its clock is ahead."""
+    """`clock_off` are the seconds that its clock is ahead. `at_end` is called when it is over,
+    however that came.
+    """
 
     name: str
     work: Callable[[], object]
-    clock_off: float = 0.0
+    clock_off: float
+    at_end: Callable[[], object]
     calls: int = 0
     dead: bool = False
     ended: bool = False
     error: Exception | None = None
-    at_end: list[Callable[[Process], object]] = field(default_factory=list)
     wake: int = 0
     turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -56,12 +56,10 @@ class Scheduler:
         *,
         after: float = 0.0,
         clock_off: float = 0.0,
-        at_end: Callable[[Process], object] | None = None,
+        at_end: Callable[[], object] = lambda: None,
     ) -> Process:
-        """Begins in `after` seconds. `at_end` is called when it is over, however that came."""
-        process = Process(name, work, clock_off)
-        if at_end:
-            process.at_end.append(at_end)
+        """Begins in `after` seconds."""
+        process = Process(name, work, clock_off, at_end)
         threading.Thread(target=self._live, args=(process,), daemon=True).start()
         self._wake(process, after)
         return process
@@ -85,7 +83,7 @@ class Scheduler:
         if process.dead or process.ended:
             return
         process.dead = True
-        self._tell_end(process)
+        process.at_end()
         if process is self.current:
             raise DeadError(process.name)
         self._wake(process, 0.0)
@@ -123,13 +121,8 @@ class Scheduler:
             process.error = error
         process.ended = True
         if not process.dead:
-            self._tell_end(process)
+            process.at_end()
         self._back.release()
-
-    @staticmethod
-    def _tell_end(process: Process) -> None:
-        for tell in process.at_end:
-            tell(process)
 
 
 class Inbox(Generic[T]):

@@ -101,12 +101,15 @@ class World:
         self.queues = Queues(
             self.scheduler,
             plan,
-            self.network,
             self.functions,
             {source.queue: source for source in sources},
             left_alone=_LEFT_ALONE,
         )
         self.gateway = Gateway(self.scheduler, plan, self.functions)
+        self.network.answers = {
+            "sqs": self.queues.answer,
+            "apigatewaymanagementapi": self.gateway.answer,
+        }
         self.clients = list(self._clients())
 
     def _clients(self) -> Iterator[Client]:
@@ -257,8 +260,6 @@ def simulated(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> Itera
     random.seed(seed)  # the SDK's pauses
     with monkeypatch.context() as patch:
         world.network.open(patch)
-        world.queues.open()
-        world.network.answers["apigatewaymanagementapi"] = world.gateway.answer
         patch.setattr(clock, "time", SimpleNamespace(time_ns=now_ns))
         patch.setattr(time, "sleep", scheduler.sleep)
         patch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4))

@@ -53,6 +53,7 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
     work,
     working,
 )
+from tests.integration.audioapi.faults import DeadError, die
 from tests.patience import until
 
 if TYPE_CHECKING:
@@ -417,20 +418,12 @@ def test_who_dies_behind_the_end_that_was_told_is_followed_by_one_that_settles_i
     session_id = sent(TALK, suffix=".wav")
     with monkeypatch.context() as patch:
         patch.setattr(store, "settle", die)
-        with pytest.raises(DiedError):
+        with pytest.raises(DeadError):
             dead_letters.give_up(session_id, chunk_seq=3)
     assert kept(session_id).status.open
     give_up(session_id, chunk_seq=3)
     assert kept(session_id).status is Status.FAILED
     assert send(session_id, 4, b"more").status == 409
-
-
-class DiedError(BaseException):
-    """The function's process is gone."""
-
-
-def die(*_: object) -> None:
-    raise DiedError
 
 
 def test_an_ended_session_stays_as_it_ended() -> None:
