@@ -14,7 +14,7 @@ from tests.integration.audioapi.functions import app
 from tests.integration.simulation.network import Plan, Trouble, respond, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
@@ -134,8 +134,8 @@ class Queues:
     scheduler: Scheduler
     plan: Plan
     functions: Functions
-    sources: dict[str, Source]
-    left_alone: Collection[str]
+    sources: dict[str, Source] = field(default_factory=dict)
+    left_alone: set[str] = field(default_factory=set)
     sent: list[Message] = field(default_factory=list)
     _handles: dict[str, Message] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))

@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
 
     import pytest
     from botocore.awsrequest import AWSPreparedRequest
@@ -140,7 +140,7 @@ class Network:
         self._scheduler = scheduler
         self._plan = plan
         self.calls = 0
-        self.answers: Mapping[str, Callable[[str, AWSPreparedRequest], AWSResponse]] = {}
+        self.answers: dict[str, Callable[[str, AWSPreparedRequest], AWSResponse]] = {}
 
     def open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """From now on, all calls go through it."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.simulation.shrink import fewest
 from tests.integration.simulation.simulation import Outcome, simulate
+from tests.integration.simulation.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -23,7 +24,7 @@ def run(
 ) -> Callable[..., Outcome]:
     def begin(seed: int, only: Collection[str] | None = None) -> Outcome:
         empty()
-        return simulate(stack, monkeypatch, seed, only)
+        return simulate(stack, monkeypatch, [Streams], seed, only)
 
     return begin
 
