@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
+import signal
+import time
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,7 @@ _LONGEST_RETRY_SECONDS = 300
 # 12 h counted from when the message was received, which a function's time-out may lie back.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
 _LONGEST_VISIBILITY_SECONDS = 12 * 3600 - 900
+_SOONEST_SECONDS = 0.001  # 0 would take the alarm back
 
 
 @cache
@@ -118,7 +122,8 @@ def retry_in(queue_url: str, receipt_handle: str, *, seconds: float) -> None:
 @contextmanager
 def held(queue_url: str, receipt_handle: str, *, seconds: float) -> Iterator[None]:
     """Keeps a message from others for as long as this process lives, and `seconds` longer: a dead
-    worker is missed then, and not when the visibility timeout ends, which must outlast its work.
+    worker is missed then, and not when the visibility timeout ends, which must outlast its work. A
+    worker for which that can't be done any more, so that another may have its message, is killed.
 
     A process does it, as a thread would get no turn for as long as PocketSphinx decodes: seconds,
     on a processor that is shared. It is forked, which costs milliseconds, from a worker that has
@@ -145,10 +150,30 @@ def held(queue_url: str, receipt_handle: str, *, seconds: float) -> Iterator[Non
 
 
 def _hold(queue_url: str, receipt_handle: str, *, seconds: float, end: Connection) -> None:
+    _kill_worker_in(seconds, end)  # also if no answer comes: it may have been carried out
     while True:
+        asked_at = time.monotonic()
         try:
             retry_in(queue_url, receipt_handle, seconds=seconds)
         except (BotoCoreError, ClientError) as error:
             logger.warning("a message can't be held", reason=str(error))
+        else:
+            _kill_worker_in(asked_at + seconds - time.monotonic(), end)
         if end.poll(seconds / 3):
             return
+
+
+def _kill_worker_in(seconds: float, end: Connection) -> None:
+    """Unless it is put off before, or the work has ended. An alarm, as a call may hang for longer,
+    and as a machine that is starved stops us, too.
+    """
+    worker = os.getppid()
+
+    def lost(*_: object) -> None:
+        if end.poll(0):
+            return
+        logger.error("a message could not be held: its worker ends, as another may have it")
+        os.kill(worker, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, lost)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOONEST_SECONDS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import mmap
 import multiprocessing
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.process import BaseProcess
 
 _OFTEN = 4
 RECORD = json.loads(Path("events/jobs_worker.json").read_text())["Records"][0]
@@ -129,17 +132,25 @@ def test_a_message_that_is_no_json_is_a_failure_like_any_other(sqs: FakeSqs) -> 
     assert run(fail_on_b, record("x", body="{")) == ["x"]
 
 
-@pytest.mark.parametrize("broken", [False, True])
-def test_long_work_holds_its_message_until_it_ends(sqs: FakeSqs, *, broken: bool) -> None:
-    sqs.broken = broken
-
+def test_long_work_holds_its_message_until_it_ends(sqs: FakeSqs) -> None:
     def work(_: dict[str, Any], delivery: jobs.Delivery) -> None:
         with delivery.held(0.03):
             until(lambda: sqs.calls >= _OFTEN)
 
     assert run(work, record("a")) == []
     assert multiprocessing.active_children() == []
-    assert sqs.visibility == ({} if broken else {"a": 1})
+    assert sqs.visibility == {"a": 1}
+
+
+def test_a_message_that_cannot_be_held_for_a_moment_is_still_held(sqs: FakeSqs) -> None:
+    sqs.broken = True
+
+    def work(_: dict[str, Any], delivery: jobs.Delivery) -> None:
+        with delivery.held(60):
+            until(lambda: sqs.calls >= 1)
+
+    assert run(work, record("a")) == []
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.usefixtures("_one_thread_only")
@@ -151,6 +162,39 @@ def test_work_that_lets_no_other_thread_run_holds_its_message(sqs: FakeSqs) -> N
 
     assert run(work, record("a")) == []
     assert sqs.visibility == {"a": 1}
+
+
+def hold_for_ever(sqs: FakeSqs, *, seconds: float) -> BaseProcess:
+    """A worker, in a group of its own."""
+
+    def work(_: dict[str, Any], delivery: jobs.Delivery) -> None:
+        os.setpgrp()
+        with delivery.held(seconds):
+            signal.pause()
+
+    worker = multiprocessing.get_context("fork").Process(target=run, args=(work, record("a")))
+    worker.start()
+    until(lambda: sqs.calls >= 1)
+    return worker
+
+
+def test_a_worker_whose_message_cannot_be_held_any_more_ends(sqs: FakeSqs) -> None:
+    sqs.broken = True
+    worker = hold_for_ever(sqs, seconds=0.2)
+    until(lambda: not worker.is_alive())
+    assert worker.exitcode == -signal.SIGKILL
+
+
+def test_a_worker_that_was_stopped_for_longer_than_it_is_missed_ends(sqs: FakeSqs) -> None:
+    worker = hold_for_ever(sqs, seconds=1)
+    assert worker.pid
+    os.killpg(worker.pid, signal.SIGSTOP)
+    asked, missed_at = sqs.calls, time.monotonic() + 1
+    until(lambda: time.monotonic() > missed_at)
+    os.killpg(worker.pid, signal.SIGCONT)
+    until(lambda: not worker.is_alive())
+    assert worker.exitcode == -signal.SIGKILL
+    assert sqs.calls <= asked + 1
 
 
 def test_a_failure_has_the_last_word_on_when_a_held_message_comes_back(sqs: FakeSqs) -> None:
