@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audioapi import settings
-from audioapi.clock import now_ms
+from audioapi.clock import epoch_ms
 from audioapi.observe import logger
 from audioapi.streaming import sweeper
 
@@ -16,5 +16,5 @@ settings.streaming()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(_: dict[str, Any], __: LambdaContext) -> None:
-    sweeper.sweep(now=now_ms())
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
+    sweeper.sweep(now=epoch_ms(event["time"]))

@@ -185,20 +185,32 @@ def put_file(
 
 
 def read_in_order(
-    bucket: str, wanted: Iterable[str], *, ahead: int = READ_AHEAD
+    bucket: str, wanted: Iterable[str], *, ahead: int = READ_AHEAD, gone_ok: bool = False
 ) -> Iterator[bytes]:
-    """The objects' bytes in the order of `wanted`, up to `ahead` of them fetched ahead."""
-    remaining = iter(wanted)
+    """The objects' bytes in the order of `wanted`, up to `ahead` of them fetched ahead; of one that
+    is gone none, if that is `gone_ok`.
+    """
+    remaining, fetch = iter(wanted), _read_if_there if gone_ok else read
     with ThreadPoolExecutor(ahead) as pool:
         fetched: deque[Future[bytes]] = deque()
         try:
-            fetched.extend(pool.submit(read, bucket, key) for key in islice(remaining, ahead))
+            fetched.extend(pool.submit(fetch, bucket, key) for key in islice(remaining, ahead))
             while fetched:
                 data = fetched.popleft().result()
-                fetched.extend(pool.submit(read, bucket, key) for key in islice(remaining, 1))
+                fetched.extend(pool.submit(fetch, bucket, key) for key in islice(remaining, 1))
                 yield data
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read_if_there(bucket: str, key: str) -> bytes:
+    try:
+        return read(bucket, key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise  # who may not read it says nothing of whether it is there
+        logger.error("an object is gone", key=key)
+        return b""
 
 
 def upload_parts(

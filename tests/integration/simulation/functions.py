@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MISSED_SECONDS = 60.0
 """After which the message of a worker that was killed is seen again: WorkerMissedSeconds."""
-_CLOCK_OFF = 60.0
+_CLOCK_OFF = 300.0
 
 
 class Functions:

@@ -119,7 +119,8 @@ class World:
         """As often as the template has it, until nothing is left to be swept."""
         for number in range(1, _MOST_SWEEPS + 1):
             self.scheduler.sleep(_SWEEP_EVERY)
-            self.functions.invoke("stream_sweep", f"sweep {number}", {})
+            time_of_it = clock.iso_ms(round(1000 * self.scheduler.now))
+            self.functions.invoke("stream_sweep", f"sweep {number}", {"time": time_of_it})
             if self.plan.over and not any(family.open() for family in self.families):
                 return
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from audioapi import clock, objects, settings
 from audioapi.identity import Principal, put_api_key
 from audioapi.media import assemble
-from audioapi.streaming import service, store
+from audioapi.streaming import chunks, service, store
+from audioapi.streaming.messages import FINALIZED
 from audioapi.streaming.models import Status
 from tests.audio import samples_of
 from tests.integration.simulation.functions import Source
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tests.integration.simulation.scheduler import Process
     from tests.integration.simulation.simulation import World
 
+UNSURE = "Internal server error"
+"""What is said of a chunk without a number that may be kept, or not."""
 NOTICES = "NotificationsQueue"
 _API_KEY, _CALLER = "simulated-key", Principal("alice", "acme")
 _CHUNK = struct.Struct("<hhhh")
@@ -65,6 +68,7 @@ class Streams:
 
     def patch(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(assemble, "decode", as_it_is)
+        patch.setattr(chunks, "FOLD_EVERY", 2)
 
     def sources(self) -> Iterator[Source]:
         yield Source("JobsQueue", "jobs_worker", attempts=5, dead="JobsFailedQueue")
@@ -104,6 +108,9 @@ class Streams:
             return
         if known.ungreeted:
             yield f"it heard {known.ungreeted}, and was never greeted"
+        for frame in known.refused:
+            if frame["error"] not in (FINALIZED, UNSURE):
+                yield f"a chunk was refused: {frame['error']}"
         if session.status is Status.ERROR:
             yield f"its session failed: {session.error}"
         found = list(self._file(session.file_path))

@@ -6,11 +6,10 @@ chunks give the same bytes under the same key, and only then is the session call
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, queues, settings, worker
-from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
 from audioapi.media.errors import LostSoundError
 from audioapi.observe import logger, measure
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from audioapi.streaming.frames import Frame
 
 GAVE_UP = "The file could not be made; the chunks are kept"
+_MOST_SHORT_LOOKS = 10
+"""In 1, 2, 4 … 300 seconds: a quarter of an hour."""
 
 
 def assemble_session(session_id: str) -> None:
@@ -33,11 +34,15 @@ def assemble_session(session_id: str) -> None:
         logger.warning("nothing to assemble", session_id=session_id)
     elif session.status.finished:
         _announce(session)
-    elif session.status is Status.CLOSING and _still_coming(session):
-        message = {"type": "assemble_session", "session_id": session_id}
-        queues.send(settings.streaming().jobs_queue_url, message, delay_seconds=1)
+    elif session.status is Status.CLOSING and (seconds := _seconds_to_wait(session)):
+        _look_again(session_id, in_seconds=seconds)
     elif sealed := store.seal(session_id):
         _finish(sealed)
+
+
+def _look_again(session_id: str, *, in_seconds: int) -> None:
+    message = {"type": "assemble_session", "session_id": session_id}
+    queues.send(settings.streaming().jobs_queue_url, message, delay_seconds=in_seconds)
 
 
 def fold_chunks(session_id: str) -> None:
@@ -45,9 +50,11 @@ def fold_chunks(session_id: str) -> None:
     session = store.session(session_id)
     if session is None or session.status is not Status.ACTIVE:
         return
-    for after, last in chunks.fold(session, now=now_ms()):
-        if not store.note_folded(session_id, after=after, last=last):
+    for after, last, count in chunks.fold(session):
+        folded = store.note_folded(session, after=after, last=last, count=count)
+        if folded is None:
             return  # another delivery of this job is further
+        session = folded
 
 
 def fold_failed(session_id: str) -> None:
@@ -69,21 +76,34 @@ def give_up(session_id: str) -> None:
     _announce_end(session_id, failed)
 
 
-def _still_coming(session: Session) -> bool:
-    """Whether chunks that were sent before the close may still be on their way.
+def _seconds_to_wait(session: Session) -> int:
+    """How long to wait before another look, as chunks that were sent before the close may still be
+    on their way; 0: no longer.
 
     If the close counted them, it is known which; otherwise some quiet must tell that none is left:
-    a burst of messages may be worked off, one after the other, for longer than any fixed time.
+    a burst of messages may be worked off, one after the other, for longer than any fixed time. What
+    tells of quiet is how often nothing had changed: it needs nobody's clock.
     """
     config = settings.streaming()
-    quiet = now_ms() - session.last_activity
     if session.expected_chunks is None:
-        return quiet < config.close_settle_seconds * 1000
-    if quiet >= config.straggler_wait_seconds * 1000:
+        seconds, most_looks = config.close_settle_seconds, 1
+    else:
+        seconds, most_looks = 1, config.straggler_wait_seconds
+    if seconds == 0 or _all_there(session):
+        return 0
+    quiet_looks = session.quiet_looks + 1 if session.total_chunks == session.seen_chunks else 0
+    if quiet_looks >= most_looks:
+        return 0
+    store.note_look(session, quiet_looks=quiet_looks)
+    return seconds
+
+
+def _all_there(session: Session) -> bool:
+    """Also the one that isn't counted yet: it would be refused."""
+    expected = session.expected_chunks
+    if expected is None or session.total_chunks < expected:
         return False
-    if session.total_chunks < session.expected_chunks:
-        return True  # also if all are there: one that isn't counted yet would be refused
-    return session.numbered is not False and service.next_seq(session) < session.expected_chunks
+    return session.numbered is False or service.next_seq(session) >= expected
 
 
 def _finish(sealed: Session) -> None:
@@ -105,73 +125,98 @@ def _finish(sealed: Session) -> None:
 
 
 def _make_file(sealed: Session) -> Session | None:
+    """None if it isn't time yet, or another delivery was faster."""
+    found = chunks.listed(sealed)
+    if _is_short(sealed, found) and sealed.short_looks < _MOST_SHORT_LOOKS:
+        logger.error("fewer chunks are listed than came", session_id=sealed.session_id)
+        store.note_short_look(sealed)
+        _look_again(sealed.session_id, in_seconds=min(1 << sealed.short_looks, 300))
+        return None
+    found = chunks.settle(found)
+    missing = chunks.missing(found, expected=sealed.expected_chunks or 0) if found.numbered else []
+    if found.empty:
+        return _complete(sealed, _Made(missing=missing))
+    return _complete(sealed, _assembled(sealed, found, missing))
+
+
+def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
+    """Whether less is listed than was acknowledged: S3 lists late, or somebody deletes."""
+    folded = sealed.folded_chunks if found.folded_to else 0
+    return folded is not None and folded + len(found.names) < sealed.total_chunks
+
+
+@dataclass
+class _Made:
+    """A session's file, and what it is made of: a crash may have left the session's counters
+    behind, and a chunk may be gone.
+    """
+
+    missing: list[int]
+    numbered: bool | None = None
+    key: str | None = None
+    total: int = 0
+    size: int = 0
+    report: assemble.Report = field(default_factory=assemble.Report)
+
+    def counting(self, data: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in filter(None, data):
+            self.total += 1
+            self.size += len(chunk)
+            yield chunk
+
+
+def _assembled(sealed: Session, found: chunks.ChunkList, missing: list[int]) -> _Made:
     """Streams chunks, decoder and upload into each other: memory doesn't grow with the session.
 
     Damage doesn't keep the rest from being kept; the session's `error` then says what was lost.
     """
     config = settings.streaming()
-    if (found_as := chunks.as_found(sealed)) is None:
-        return store.complete(sealed, missing_chunks=_missing(sealed))
-    sealed = found_as
-    missing = _missing(sealed)
-    report, found = assemble.Report(), _Found()
+    key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
+    made = _Made(missing, found.numbered, key)
     pcm = assemble.assemble(
-        found.counting(chunks.read(sealed)),
+        made.counting(chunks.read(found)),
         declared=sealed.format,
         sample_rate=sealed.sample_rate,
         channels=sealed.channels,
-        report=report,
+        report=made.report,
         limits=worker.limits(),
         loglevel=config.ffmpeg_loglevel,
     )
-    key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
     parts = wav.parts(
         pcm,
         sample_rate=sealed.sample_rate,
         channels=sealed.channels,
-        decoded=lambda: report.samples,
+        decoded=lambda: made.report.samples,
     )
     objects.upload_parts(config.audio_bucket, key, parts, content_type="audio/wav")
+    return made
+
+
+def _complete(sealed: Session, made: _Made) -> Session | None:
+    gone = max(0, sealed.total_chunks - made.total)
+    warnings = [f"{gone} chunks are gone from the store"] if gone else []
+    following = made.missing[0] if made.missing else made.total
     return store.complete(
         sealed,
-        file_path=key,
-        duration_seconds=report.samples / sealed.sample_rate,
-        lost_seconds=_lost_seconds(report, found, missing, sealed.sample_rate),
-        numbered=sealed.numbered,
-        total_chunks=found.total,
-        bytes_received=found.size,
-        next_seq=(missing[0] if missing else found.total) if sealed.numbered else 0,
-        missing_chunks=missing,
-        error="; ".join(report.warnings) or None,
+        file_path=made.key,
+        duration_seconds=made.report.samples / sealed.sample_rate,
+        lost_seconds=_lost_seconds(made, gone, sealed.sample_rate),
+        numbered=made.numbered,
+        total_chunks=made.total,
+        bytes_received=made.size,
+        next_seq=following if made.numbered else 0,
+        missing_chunks=made.missing,
+        error="; ".join([*warnings, *made.report.warnings]) or None,
     )
 
 
-def _missing(sealed: Session) -> list[int]:
-    return chunks.missing(sealed) if sealed.numbered else []
-
-
-def _lost_seconds(
-    report: assemble.Report, found: _Found, missing: list[int], sample_rate: int
-) -> float | None:
-    """What the files say, or what chunks that never came hold, if they are like the others."""
-    if not missing:
-        return report.lost_seconds
-    estimate = report.samples / sample_rate * len(missing) / found.total
-    return max(report.lost_seconds or 0.0, round(estimate, 6))
-
-
-@dataclass
-class _Found:
-    """What a session really consists of: a crash may have left its counters behind."""
-
-    total: int = 0
-    size: int = 0
-
-    def counting(self, data: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in data:
-            self.total += 1
-            self.size += len(chunk)
-            yield chunk
+def _lost_seconds(made: _Made, gone: int, sample_rate: int) -> float | None:
+    """What the files say, or what chunks that aren't there hold, if they are like the others."""
+    absent = max(len(made.missing), gone)
+    if not (absent and made.total):
+        return made.report.lost_seconds
+    estimate = made.report.samples / sample_rate * absent / made.total
+    return max(made.report.lost_seconds or 0.0, round(estimate, 6))
 
 
 def _announce_end(session_id: str, ended: Session | None) -> None:

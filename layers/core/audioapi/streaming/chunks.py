@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from itertools import chain
+from collections import deque
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
+
 from audioapi import objects, settings
+from audioapi.observe import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from audioapi.streaming.models import Session
 
 FOLD_EVERY = 256
 """Chunks after which they are folded."""
-LATE_MS = 45_000
-"""A message is carried out within the gateway's 29 s and the function's 15, or not at all."""
-
 _RUN_BYTES = 8 * 1024 * 1024
 _RUNS_AHEAD = 3
-_SETTLED_MS = 60_000  # longer than LATE_MS: nothing comes any more between chunks so old
+_SETTLED_MS = 60_000
+"""How much older than the newest chunk those are between which nothing comes any more: a message is
+carried out within the gateway's 29 s and the function's 15, or not at all.
+"""
 _MISSING_LISTED = 1000
 _LENGTH = struct.Struct(">I")
 
@@ -39,20 +43,67 @@ def put(session_id: str, data: bytes, *, seq: int | None, order: str) -> bool:
 
 
 def arrival_order(received_at: int, message_id: str) -> str:
-    """Sorts by the gateway's receive time; the message's id tells two of a millisecond apart."""
+    """Sorts by the gateway's receive time, which is all that tells of an order; of two of the same
+    millisecond, which come first is left to chance, but is the same however often it's asked.
+    """
     return f"{received_at:015d}-{hashlib.sha256(message_id.encode()).hexdigest()[:12]}"
 
 
-def as_found(session: Session) -> Session | None:
-    """The session, numbered as its chunks are; None if there is no chunk. What counts are the
-    objects: a chunk may be kept of which the session doesn't know, if it couldn't be counted.
+def _arrived_at(order: str) -> int:
+    """When the gateway received it, in epoch milliseconds."""
+    return int(order.partition("-")[0])
+
+
+class ChunkList(BaseModel):
+    """The chunks that a file is made of: runs up to `folded_to`, and by `names` what came then."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_id: str
+    numbered: bool
+    folded_to: str | None
+    names: list[str]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.names or self.folded_to)
+
+
+def listed(session: Session) -> ChunkList:
+    """The chunks that there are. What counts are the objects: a chunk may be kept of which the
+    session doesn't know, if it couldn't be counted.
     """
     ways = (True, False) if session.numbered is None else (session.numbered,)
-    for numbered in ways:
-        prefix = _prefix(session.session_id, numbered=numbered)
-        if next(objects.keys(_bucket(), prefix), None) is not None:
-            return session.model_copy(update={"numbered": numbered})
-    return None
+    lists = [_listed(session.model_copy(update={"numbered": numbered})) for numbered in ways]
+    return next((found for found in lists if not found.empty), lists[-1])
+
+
+def _listed(session: Session) -> ChunkList:
+    prefix = _chunks(session)
+    keys = objects.keys(_bucket(), prefix, after=_after(session))
+    return ChunkList(
+        session_id=session.session_id,
+        numbered=bool(session.numbered),
+        folded_to=session.folded_to,
+        names=[key.removeprefix(prefix) for key in keys],
+    )
+
+
+def settle(found: ChunkList) -> ChunkList:
+    """The list by which every worker makes the file: who comes first writes it down. A chunk that
+    was refused as the session was sealed may land behind that, and would be in one worker's alone.
+    """
+    key = _list_key(found.session_id)
+    try:
+        objects.put_once(_bucket(), key, found.model_dump_json().encode())
+    except objects.TakenError:
+        return ChunkList.model_validate_json(objects.read(_bucket(), key))
+    return found
+
+
+def unsettle(session_id: str) -> None:
+    """Has the next worker list anew."""
+    objects.delete_many(_bucket(), [_list_key(session_id)])
 
 
 def contiguous(session: Session) -> int:
@@ -65,49 +116,61 @@ def contiguous(session: Session) -> int:
     return expected
 
 
-def missing(session: Session) -> list[int]:
-    """Sequence numbers that never came, up to the number the close gave, the first thousand."""
+def missing(found: ChunkList, *, expected: int) -> list[int]:
+    """Sequence numbers that never came, up to `expected`, the number that the close gave; the first
+    thousand. Nothing was folded behind a gap.
+    """
     gaps: list[int] = []
-    expected = session.next_seq
-    for seq in _sequence_numbers(session):
-        gaps.extend(range(expected, min(seq, expected + _MISSING_LISTED)))
-        expected = seq + 1
-    gaps.extend(range(expected, min(session.expected_chunks or 0, expected + _MISSING_LISTED)))
+    following = int(found.folded_to) + 1 if found.folded_to else 0
+    for seq in map(int, found.names):
+        gaps.extend(range(following, min(seq, following + _MISSING_LISTED)))
+        following = seq + 1
+    gaps.extend(range(following, min(expected, following + _MISSING_LISTED)))
     return gaps[:_MISSING_LISTED]
 
 
-def read(session: Session) -> Iterator[bytes]:
-    """All chunks in the order of the audio, the folded ones by their runs."""
-    single = objects.keys(_bucket(), _chunks(session), after=_after(session))
+def read(found: ChunkList) -> Iterator[bytes]:
+    """All chunks in the order of the audio, the folded ones by their runs if those are there. Of a
+    chunk that is gone come no bytes.
+    """
+    prefix = _prefix(found.session_id, numbered=found.numbered)
+    single = (prefix + name for name in found.names)
+    runs = _runs(found)
+    if runs is None:
+        logger.error("a run of chunks is gone", session_id=found.session_id)
+        folded = takewhile(
+            lambda key: key <= prefix + (found.folded_to or ""), objects.keys(_bucket(), prefix)
+        )
+        return objects.read_in_order(_bucket(), chain(folded, single), gone_ok=True)
     return chain(
         chain.from_iterable(
-            map(_unpack, objects.read_in_order(_bucket(), _runs(session), ahead=_RUNS_AHEAD))
+            map(_unpack, objects.read_in_order(_bucket(), runs, ahead=_RUNS_AHEAD))
         ),
-        objects.read_in_order(_bucket(), single),
+        objects.read_in_order(_bucket(), single, gone_ok=True),
     )
 
 
-def fold(session: Session, *, now: int) -> Iterator[tuple[str, str]]:
+def fold(session: Session) -> Iterator[tuple[str, str, int]]:
     """Copies chunks that nothing can come between any more into runs, behind those there are.
 
-    Gives what each new run covers: chunks after the first name, up to the second. Folding the same
-    chunks twice makes the same objects.
+    Gives what each new run covers: chunks after the first name, up to the second, so many. Folding
+    the same chunks twice makes the same objects.
     """
     after = session.folded_to or ""
-    for names in _foldable(session, now):
+    for names in _foldable(session):
         prefix = _chunks(session)
         data = objects.read_in_order(_bucket(), (prefix + name for name in names))
-        key = f"{_run_prefix(session)}{after}_{names[-1]}"
+        key = f"{_run_prefix(session.session_id)}{after}_{names[-1]}"
         objects.put_once(_bucket(), key, b"".join(map(_pack, data)))
-        yield after, names[-1]
+        yield after, names[-1], len(names)
         after = names[-1]
 
 
-def _foldable(session: Session, now: int) -> Iterator[list[str]]:
+def _foldable(session: Session) -> Iterator[list[str]]:
     """Names of FOLD_EVERY chunks, or as many as a run holds, again and again; a rest waits."""
     names: list[str] = []
     size = 0
-    for name, chunk_bytes in _settled(session, now):
+    for name, chunk_bytes in _settled(session):
         if len(names) == FOLD_EVERY or size + chunk_bytes > _RUN_BYTES:
             yield names
             names, size = [], 0
@@ -117,37 +180,49 @@ def _foldable(session: Session, now: int) -> Iterator[list[str]]:
         yield names
 
 
-def _settled(session: Session, now: int) -> Iterator[tuple[str, int]]:
-    """Names and sizes of what isn't folded yet, as far as its order is final: numbered chunks up to
-    the first gap, others by their age.
-    """
+def _settled(session: Session) -> Iterator[tuple[str, int]]:
+    """Names and sizes of what isn't folded yet, as far as its order is final."""
     prefix = _chunks(session)
-    expected = int(session.folded_to) + 1 if session.numbered and session.folded_to else 0
-    latest = arrival_order(now - _SETTLED_MS, "")
-    for key, size in objects.sizes(_bucket(), prefix, after=_after(session)):
-        name = key.removeprefix(prefix)
-        if name != _name(expected) if session.numbered else name > latest:
+    entries = objects.sizes(_bucket(), prefix, after=_after(session))
+    found = ((key.removeprefix(prefix), size) for key, size in entries)
+    return _without_a_gap(found, session) if session.numbered else _old_enough(found)
+
+
+def _without_a_gap(found: Iterator[tuple[str, int]], session: Session) -> Iterator[tuple[str, int]]:
+    first = int(session.folded_to) + 1 if session.folded_to else 0
+    for expected, (name, size) in enumerate(found, start=first):
+        if name != _name(expected):
             return
-        expected += 1
         yield name, size
 
 
-def _runs(session: Session) -> Iterable[str]:
-    """Keys of the runs that lead up to `folded_to`, in order.
+def _old_enough(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """By the gateway's clock alone, which gave the newest its name as well: ours may be wrong."""
+    young: deque[tuple[str, int]] = deque()
+    for newest in found:
+        young.append(newest)
+        while _arrived_at(young[0][0]) <= _arrived_at(newest[0]) - _SETTLED_MS:
+            yield young.popleft()
+
+
+def _runs(found: ChunkList) -> list[str] | None:
+    """Keys of the runs that lead up to `folded_to`, in order; None if one is gone.
 
     A run that lost a race began where a noted one ended, too: whichever of two is found, fits.
     """
-    prefix = _run_prefix(session)
+    prefix = _run_prefix(found.session_id)
     begins: dict[str, str] = {}
-    for key in objects.keys(_bucket(), prefix) if session.folded_to else ():
+    for key in objects.keys(_bucket(), prefix) if found.folded_to else ():
         after, _, last = key.removeprefix(prefix).partition("_")
         begins[last] = after
-    found = []
-    last = session.folded_to or ""
+    runs = []
+    last = found.folded_to or ""
     while last:
-        found.append(f"{prefix}{begins[last]}_{last}")
+        if last not in begins:
+            return None
+        runs.append(f"{prefix}{begins[last]}_{last}")
         last = begins[last]
-    return reversed(found)
+    return runs[::-1]
 
 
 def _pack(chunk: bytes) -> bytes:
@@ -188,8 +263,12 @@ def _chunks(session: Session) -> str:
     return _prefix(session.session_id, numbered=bool(session.numbered))
 
 
-def _run_prefix(session: Session) -> str:
-    return f"chunks/{session.session_id}/runs/"
+def _run_prefix(session_id: str) -> str:
+    return f"chunks/{session_id}/runs/"
+
+
+def _list_key(session_id: str) -> str:
+    return f"chunks/{session_id}/list"
 
 
 def _after(session: Session) -> str:

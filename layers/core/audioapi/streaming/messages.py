@@ -82,10 +82,11 @@ def _check_size(body: str) -> None:
 def _chunk(
     chunk: Chunk, session: Session, connection: Connection, message_id: str, received_at: int
 ) -> Frame | None:
-    if reason := _refusal(chunk, session, received_at):
+    order = chunks.arrival_order(received_at, message_id)
+    if reason := _refusal(chunk, session, received_at, order):
         raise BadChunkError(reason, seq=chunk.seq)
     try:
-        new, kept = _keep(chunk, session, message_id, received_at)
+        new, kept = _keep(chunk, session, order, received_at)
     except objects.TakenError:
         return frames.taken(session, seq=chunk.seq, next_seq=service.next_seq(session))
     except (BotoCoreError, ClientError):
@@ -110,12 +111,12 @@ def _next_seq(session: Session) -> int:
         return session.next_seq
 
 
-def _refusal(chunk: Chunk, session: Session, received_at: int) -> str | None:
+def _refusal(chunk: Chunk, session: Session, received_at: int, order: str) -> str | None:
     """Why the chunk is not taken, before anything is stored."""
     return (
         _too_large(chunk)
         or _over(chunk, session, received_at)
-        or _out_of_place(chunk, session, received_at)
+        or _out_of_place(chunk, session, order)
     )
 
 
@@ -135,34 +136,27 @@ def _over(chunk: Chunk, session: Session, received_at: int) -> str | None:
     return f"MAX_SESSION_DURATION_HOURS allows {hours} hours"
 
 
-def _out_of_place(chunk: Chunk, session: Session, received_at: int) -> str | None:
+def _out_of_place(chunk: Chunk, session: Session, order: str) -> str | None:
     if session.numbered not in (None, chunk.seq is not None):
         return _numbering(chunk)
     if chunk.seq is None:
-        late = now_ms() - received_at > chunks.LATE_MS
+        late = order <= (session.folded_to or "")
         return "The chunk came too late for its place" if late else None
     if chunk.seq <= session.total_chunks + _MOST_AHEAD:
         return None
     return f"seq may be {_MOST_AHEAD} ahead of the {session.total_chunks} chunks that came"
 
 
-def _keep(
-    chunk: Chunk, session: Session, message_id: str, received_at: int
-) -> tuple[bool, Session]:
+def _keep(chunk: Chunk, session: Session, order: str, received_at: int) -> tuple[bool, Session]:
     """Object first, then commit: only then may the chunk be acknowledged. Whether it was new."""
-    new = chunks.put(
-        session.session_id,
-        chunk.data,
-        seq=chunk.seq,
-        order=chunks.arrival_order(received_at, message_id),
-    )
+    new = chunks.put(session.session_id, chunk.data, seq=chunk.seq, order=order)
     try:
         return new, store.commit_chunk(
             session.session_id,
             size=len(chunk.data),
             numbered=chunk.seq is not None,
             new=new,
-            now=now_ms(),
+            received_at=received_at,
         )
     except store.NotOpenError as error:
         raise BadChunkError(FINALIZED, seq=chunk.seq) from error
@@ -203,5 +197,5 @@ def _control(control: Control, session: Session, received_at: int) -> Frame:
             )
         )
     if control.action == "keepalive":
-        return frames.kept_alive(store.touch(session.session_id, now=now_ms()) or session)
+        return frames.kept_alive(store.touch(session.session_id, at=received_at) or session)
     return frames.state(session, next_seq=service.next_seq(session))

@@ -44,7 +44,12 @@ class Status(StrEnum):
 
 
 class Session(BaseModel):
-    """A session as it is kept. Times are epoch milliseconds, sizes bytes, rates Hz."""
+    """A session as it is kept. Times are epoch milliseconds, of the gateway's clock; sizes bytes,
+    rates Hz.
+
+    The worker that waits for chunks counts how often it looked: `quiet_looks` since it first saw
+    `seen_chunks`, `short_looks` when fewer were listed than came.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,8 +69,12 @@ class Session(BaseModel):
     numbered: bool | None = None
     next_seq: int = 0
     folded_to: str | None = None
+    folded_chunks: int | None = None
     closing_at: int | None = None
     expected_chunks: int | None = None
+    seen_chunks: int | None = None
+    quiet_looks: int = 0
+    short_looks: int = 0
     job_sent: bool = False
     file_path: str | None = None
     duration_seconds: float = 0.0

@@ -6,7 +6,6 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from audioapi import objects, queues, settings
-from audioapi.clock import now_ms
 from audioapi.identity import required
 from audioapi.observe import logger, measure
 from audioapi.problems import (
@@ -104,10 +103,7 @@ def close_session(
     up has it tried again.
     """
     closing = store.close(
-        session.session_id,
-        closing_at=received_at,
-        expected_chunks=expected_chunks,
-        now=now_ms(),
+        session.session_id, closing_at=received_at, expected_chunks=expected_chunks
     )
     if closing is not None:
         _closed(closing)
@@ -121,7 +117,10 @@ def reopen(session_id: str) -> Session | None:
 
 
 def rebuild(session_id: str) -> Session | None:
-    """Has the file of a session that has ended made anew; None if it hasn't ended."""
+    """Has the file of a session that has ended made anew, of what is there; None if it hasn't
+    ended.
+    """
+    chunks.unsettle(session_id)
     return _again(store.rebuild(session_id))
 
 
@@ -133,7 +132,7 @@ def _again(reopened: Session | None) -> Session | None:
 
 def close_silent(session: Session, *, closing_at: int) -> None:
     """The same of a session without traffic, unless some came since it was looked at."""
-    if closing := store.close_silent(session, closing_at=closing_at, now=now_ms()):
+    if closing := store.close_silent(session, closing_at=closing_at):
         _closed(closing)
 
 
@@ -151,7 +150,7 @@ def send_job(closing: Session) -> None:
         {"type": "assemble_session", "session_id": closing.session_id},
         delay_seconds=0 if settled else config.close_settle_seconds,
     )
-    store.job_sent(closing.session_id)
+    store.job_sent(closing)
 
 
 def next_seq(session: Session) -> int:

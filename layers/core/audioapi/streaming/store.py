@@ -60,7 +60,7 @@ def attach(joining: Connection, *, now: int) -> Session | None:
     The session's own item stays out of the transaction: a chunk that is being committed at that
     moment would be refused with TransactionConflictException.
     """
-    active = touch(joining.session_id, now=now)
+    active = touch(joining.session_id, at=now)
     if active:
         tables.client().transact_write_items(TransactItems=_connection_puts(joining, now))
     return active
@@ -140,7 +140,9 @@ def detach(gone: Connection) -> None:
     tables.client().delete_item(TableName=_table(), Key=tables.marshal(key))
 
 
-def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: int) -> Session:
+def commit_chunk(
+    session_id: str, *, size: int, numbered: bool, new: bool, received_at: int
+) -> Session:
     """Counts a durable chunk, once; the session as it is then.
 
     Raises NotOpenError if the session was sealed, so that nothing is acknowledged that the worker
@@ -149,12 +151,12 @@ def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: 
     added = int(new)
     committed = _write(
         session_id,
-        "SET last_activity = :now, numbered = :numbered "
+        "SET last_activity = :received_at, numbered = :numbered "
         "ADD total_chunks :chunks, bytes_received :bytes",
         "#status IN (:active, :closing) "
         "AND (attribute_not_exists(numbered) OR numbered = :numbered)",
         {
-            ":now": now,
+            ":received_at": received_at,
             ":numbered": numbered,
             ":chunks": added,
             ":bytes": added * size,
@@ -170,34 +172,30 @@ def commit_chunk(session_id: str, *, size: int, numbered: bool, new: bool, now: 
     return committed
 
 
-def touch(session_id: str, *, now: int) -> Session | None:
+def touch(session_id: str, *, at: int) -> Session | None:
     """Counts as traffic; None if the session isn't active."""
-    return _update(session_id, {"last_activity": now}, only_if=(Status.ACTIVE,))
+    return _update(session_id, {"last_activity": at}, only_if=(Status.ACTIVE,))
 
 
-def close(
-    session_id: str, *, closing_at: int, expected_chunks: int | None, now: int
-) -> Session | None:
-    """ACTIVE → CLOSING; None if it was not active, as a second close finds it.
-
-    `closing_at` is when the gateway received the close, `now` when it is carried out.
+def close(session_id: str, *, closing_at: int, expected_chunks: int | None) -> Session | None:
+    """ACTIVE → CLOSING; None if it was not active, as a second close finds it. `closing_at` is when
+    the gateway received the close.
     """
-    changes = {"status": Status.CLOSING, "closing_at": closing_at, "last_activity": now}
+    changes = {"status": Status.CLOSING, "closing_at": closing_at, "last_activity": closing_at}
     return _update(
         session_id, {**changes, "expected_chunks": expected_chunks}, only_if=(Status.ACTIVE,)
     )
 
 
-def close_silent(silent: Session, *, closing_at: int, now: int) -> Session | None:
+def close_silent(silent: Session, *, closing_at: int) -> Session | None:
     """ACTIVE → CLOSING; None if it was not active, or has had traffic since it was looked at."""
     return _write(
         silent.session_id,
-        "SET #status = :closing, closing_at = :closing_at, last_activity = :now",
+        "SET #status = :closing, closing_at = :closing_at, last_activity = :closing_at",
         "#status = :active AND last_activity = :seen",
         {
             ":closing": Status.CLOSING,
             ":closing_at": closing_at,
-            ":now": now,
             ":active": Status.ACTIVE,
             ":seen": silent.last_activity,
         },
@@ -205,9 +203,24 @@ def close_silent(silent: Session, *, closing_at: int, now: int) -> Session | Non
     )
 
 
-def job_sent(session_id: str) -> None:
-    """Notes that the worker knows: a close that crashed before this is taken up by the sweeper."""
-    _update(session_id, {"job_sent": True}, only_if=(Status.CLOSING, Status.SEALED))
+def job_sent(closing: Session) -> None:
+    """Notes that the worker knows, and how many chunks there were by then: a close that crashed
+    before this is taken up by the sweeper.
+    """
+    sent = {"job_sent": True, "seen_chunks": closing.total_chunks}
+    _update(closing.session_id, sent, only_if=(Status.CLOSING, Status.SEALED))
+
+
+def note_look(looked_at: Session, *, quiet_looks: int) -> None:
+    """Notes that somebody looked whether its chunks still come."""
+    looked = {"seen_chunks": looked_at.total_chunks, "quiet_looks": quiet_looks}
+    _update(looked_at.session_id, looked, only_if=(Status.CLOSING,))
+
+
+def note_short_look(sealed: Session) -> None:
+    """Notes that fewer chunks were listed than came."""
+    looked = {"short_looks": sealed.short_looks + 1}
+    _update(sealed.session_id, looked, only_if=(Status.SEALED,))
 
 
 def seal(session_id: str) -> Session | None:
@@ -240,11 +253,13 @@ def rebuild(session_id: str) -> Session | None:
 def _reopen(session_id: str, condition: str, values: Mapping[str, Any]) -> Session | None:
     return _write(
         session_id,
-        "SET #status = :closing, gave_up = :no, #open = :open REMOVE #error, last_failure",
+        "SET #status = :closing, gave_up = :no, #open = :open, short_looks = :none "
+        "REMOVE #error, last_failure",
         condition,
         {
             ":closing": Status.CLOSING,
             ":no": False,
+            ":none": 0,
             ":open": "open",
             ":error": Status.ERROR,
             **values,
@@ -258,12 +273,19 @@ def note_failure(session_id: str, failure: str) -> None:
     _update(session_id, {"last_failure": failure}, only_if=(Status.CLOSING, Status.SEALED))
 
 
-def note_folded(session_id: str, *, after: str, last: str) -> bool:
-    """Notes that chunks up to `last` are folded, if they were up to `after`; False if not."""
+def note_folded(session: Session, *, after: str, last: str, count: int) -> Session | None:
+    """Notes that `count` chunks up to `last` are folded, if those up to `after` were; None if they
+    weren't.
+    """
     known = "folded_to = :after" if after else "attribute_not_exists(folded_to)"
-    values = {":last": last, ":after": after or None}
-    condition = f"attribute_exists(pk) AND {known}"
-    return _write(session_id, "SET folded_to = :last", condition, values) is not None
+    before = session.folded_chunks if after else 0
+    values = {
+        ":last": last,
+        ":after": after or None,
+        ":chunks": None if before is None else before + count,
+    }
+    update = "SET folded_to = :last" + ("" if before is None else ", folded_chunks = :chunks")
+    return _write(session.session_id, update, f"attribute_exists(pk) AND {known}", values)
 
 
 def note_next_seq(session_id: str, next_seq: int) -> None:

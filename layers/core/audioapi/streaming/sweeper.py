@@ -13,7 +13,9 @@ _CRASHED_AFTER_MS = 60_000
 
 
 def sweep(*, now: int) -> None:
-    """`now` in epoch milliseconds. Every session that is not finished is looked at."""
+    """Every session that is not finished is looked at. `now`, in epoch milliseconds, is AWS's time,
+    as the sessions' are: a function's own clock may be minutes off.
+    """
     counted_before, active = counter.counted(), 0
     for session in store.open_sessions():
         active += session.status is Status.ACTIVE
