@@ -43,7 +43,7 @@ class Trouble(StrEnum):
     CLOCK = "its clock was off"
 
 
-_ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
+ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
     ("dynamodb", Trouble.INTERNAL): (500, "InternalServerError"),
     ("dynamodb", Trouble.UNAVAILABLE): (503, "ServiceUnavailable"),
     ("dynamodb", Trouble.THROTTLED): (400, "ProvisionedThroughputExceededException"),
@@ -57,6 +57,8 @@ _ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
     ("apigatewaymanagementapi", Trouble.INTERNAL): (500, "InternalServerError"),
     ("apigatewaymanagementapi", Trouble.THROTTLED): (429, "LimitExceededException"),
 }
+"""By service and trouble, the status and the code that it answers."""
+
 _ANYWHERE = (
     Trouble.LOST_ANSWER,
     Trouble.LOST_REQUEST,
@@ -175,7 +177,7 @@ class Network:
         process.calls += 1
         self.calls += 1
         cause = f"{process.name}, call {process.calls} ({operation})"
-        answers = tuple(kind for of, kind in _ANSWERS if of == service)
+        answers = tuple(kind for of, kind in ANSWERS if of == service)
         trouble = self._plan.happens(cause, _ANYWHERE + answers, now=self._scheduler.now)
         self._scheduler.sleep(self._seconds(cause, trouble))
         if trouble is None and self._plan.is_away(service, now=self._scheduler.now):
@@ -184,8 +186,8 @@ class Network:
             self._scheduler.kill(process)
         if trouble is Trouble.LOST_REQUEST:
             raise ConnectionClosedError(endpoint_url=request.url)
-        if (service, trouble) in _ANSWERS:
-            return error(request, service, *_ANSWERS[service, trouble])  # type: ignore[index]
+        if (service, trouble) in ANSWERS:
+            return error(request, service, *ANSWERS[service, trouble])  # type: ignore[index]
         answer = perform()
         if trouble is Trouble.KILLED_AFTER:
             self._scheduler.kill(process)
@@ -200,13 +202,17 @@ class Network:
 
 
 def error(request: AWSPreparedRequest, service: str, status: int, code: str) -> AWSResponse:
-    """As the service writes it, in XML or in JSON."""
+    """As the service writes it."""
+    return respond(request, status, *written(service, code))
+
+
+def written(service: str, code: str) -> tuple[str, dict[str, str]]:
+    """An error's text and headers: in XML or in JSON."""
     if service == "s3":
         text = f"<Error><Code>{code}</Code><Message>simulated</Message></Error>"
-        return respond(request, status, text, {"content-type": "application/xml"})
+        return text, {"content-type": "application/xml"}
     text = json.dumps({"__type": f"com.amazonaws#{code}", "message": "simulated"})
-    headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
-    return respond(request, status, text, headers)
+    return text, {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
 
 
 def respond(
