@@ -39,6 +39,8 @@ def process_recording(task_id: str) -> None:
             return
         if analysed:
             transcripts.begin(analysed)
+        else:
+            outcome.open_task(task_id)
 
 
 def process_session(**file: Any) -> None:
@@ -57,6 +59,7 @@ def _analyse(task: Task) -> Task | None:
         return None
     if pinned.etag != found.etag:
         raise RecordingError("The recording was replaced while it was processed")
+    store.note_memory(recording.session_id, pinned)
     began = time.monotonic()
     facts = analysis.analyse(pinned, found, recording)
     measure({"RealTimeFactor": (time.monotonic() - began) / facts.duration_seconds})
