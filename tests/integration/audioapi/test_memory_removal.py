@@ -14,9 +14,11 @@ from audioapi import database, identity, objects, settings
 from audioapi.identity import Principal
 from audioapi.memories import windows
 from audioapi.memories.models import WorldMMSegment
-from audioapi.processing import removal, results, store, work
+from audioapi.processing import analysis, removal, results, store, transcripts, work
 from audioapi.processing import service as processing
 from audioapi.recordings import recording_key
+from audioapi.speech import parts
+from audioapi.speech.transcript import Transcript
 from audioapi.streaming import assembly, service
 from tests.audio import pcm, wav
 from tests.integration.audioapi.faults import DeadError, die
@@ -75,7 +77,11 @@ def delete(memory_id: str) -> Any:
 
 
 def segments(session_id: str) -> list[str]:
-    wanted = select(WorldMMSegment.id).where(WorldMMSegment.source_session_id == session_id)
+    wanted = (
+        select(WorldMMSegment.id)
+        .where(WorldMMSegment.source_session_id == session_id)
+        .order_by(WorldMMSegment.source_window_index)
+    )
     return list(database.transaction(lambda session: session.scalars(wanted).all()))
 
 
@@ -125,6 +131,18 @@ def test_what_is_deleted_while_it_is_worked_on_leaves_nothing(
     assert told["event_type"] == "recording.failed"
 
 
+def test_windows_that_were_expected_and_never_came_keep_nothing(
+    streamed: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that there really are were deleted before it was known how many."""
+    monkeypatch.setattr(analysis, "estimated_seconds", lambda *_, **__: 60.0)
+    after("windows.plan", lambda: delete(segments(streamed.session_id)[0]), monkeypatch)
+    process(streamed)
+    assert segments(streamed.session_id) == []
+    assert streamed.objects() == []
+    assert ask_for_task(streamed.session_id, key=KEY).body["status"] == "FAILURE"
+
+
 def test_a_worker_that_died_has_its_leavings_removed(
     streamed: Streamed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +186,21 @@ def test_a_worker_of_before_takes_nothing_from_one_that_was_asked_later(
     file_processed(owner, key)
     [memory] = call("memory_list", key=KEY).body["data"]["memories"]
     assert call("memories_audio", memory["memory_id"], key=KEY).body["data"]["presigned_url"]
+
+
+def test_a_part_of_the_transcript_that_comes_late_goes_too(
+    streamed: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSCRIBER", "pocketsphinx")
+    settings.processing.cache_clear()
+    process(streamed)
+    monkeypatch.setattr(transcripts, "_recogniser", lambda: None)
+    monkeypatch.setattr(parts, "transcribe", lambda *_, **__: Transcript((), "fake", "1", "en-US"))
+    after("transcripts._keep_part", lambda: delete(streamed.session_id), monkeypatch)
+    received("WebhooksQueue")
+    transcripts.transcribe_part(streamed.session_id, 0)
+    assert streamed.objects() == []
+    assert [told["event_type"] for told in received("WebhooksQueue")] == ["recording.failed"]
 
 
 def test_a_deletion_that_was_cut_short_is_asked_for_again(
@@ -218,7 +251,7 @@ def file_processed(owner: Principal, key: str) -> str:
 def after(step: str, what: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Has something done once, when the worker has done that step."""
     module, name = step.split(".")
-    home = {"windows": windows, "results": results}[module]
+    home = {"windows": windows, "results": results, "transcripts": transcripts}[module]
     really = getattr(home, name)
 
     def and_then(*given: Any, **named: Any) -> Any:

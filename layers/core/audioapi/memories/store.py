@@ -119,15 +119,16 @@ def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
     database.transaction(work)
 
 
-def complete(recording: Recording, windows: Sequence[Window]) -> None:
+def complete(recording: Recording, windows: Sequence[Window]) -> bool:
     """Makes these windows the recording's, all at once, but for those that were deleted while the
-    work was done. They are all of them if the recording has no row at all.
+    work was done. They are all of them if the recording has no row at all. Whether any is left.
     """
+    any_row = select(WorldMMSegment.id).where(_of(recording)).limit(1)
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> bool:
         _wait_for_turn(session, recording)
-        if session.scalar(select(WorldMMSegment.id).where(_of(recording)).limit(1)) is None:
-            return
+        if session.scalar(any_row) is None:
+            return False
         if left := _left(session, recording, windows):
             session.execute(_put(recording), _rows(recording, left, status="complete"))
         session.execute(
@@ -137,8 +138,9 @@ def complete(recording: Recording, windows: Sequence[Window]) -> None:
                 WorldMMSegment.processing_status != "complete",
             )
         )
+        return session.scalar(any_row) is not None
 
-    database.transaction(work)
+    return database.transaction(work)
 
 
 def tidy(recording: Recording, remove: Callable[[Collection[int]], None]) -> None:

@@ -95,13 +95,17 @@ def cut(
             store_window()
 
 
-def complete(recording: Recording, *, samples: int) -> None:
-    """Says that all windows of `samples` are stored. Without any, nothing was heard: it failed."""
-    if windows := _windows(recording, samples):
-        store.complete(recording, windows)
-        tidy(recording)
-    else:
+def complete(recording: Recording, *, samples: int) -> bool:
+    """Says that all windows of `samples` are stored, and whether any of them is left that was not
+    deleted meanwhile. Without any, nothing was heard: it failed.
+    """
+    windows = _windows(recording, samples)
+    if not windows:
         fail(recording)
+        return True
+    left = store.complete(recording, windows)
+    tidy(recording)
+    return left
 
 
 def fail(recording: Recording) -> None:

@@ -26,10 +26,14 @@ def delete(principal: Principal | None, memory_id: str) -> Deleted:
     """Removes memories, and with the last one of a recording all audio of it but an uploaded file,
     which may be processed again. Raises MemoryNotFoundError, for somebody else's memory too.
     """
-    return memories.delete(principal, memory_id, works=_forget)
+    return memories.delete(principal, memory_id, works=forget)
 
 
-def _forget(owner: Owner, recording_id: str, *, whole: bool) -> int:
+def forget(owner: Owner, recording_id: str, *, whole: bool) -> int:
+    """Removes what is kept of a recording besides its windows, if the whole of it is deleted: also
+    if the last window was one that had been expected, and wasn't there. When it was last asked to
+    be processed, in epoch milliseconds.
+    """
     makers = {task_id: store.task(task_id) for task_id in store.makers(recording_id)}
     tasks = [task for task in makers.values() if task and _owns(owner, task)]
     if whole:
