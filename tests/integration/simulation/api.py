@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 29.0
 """As long as the gateway waits for a function."""
 _TRIES = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request says besides its path; `once` is its Idempotency-Key."""
+
+    body: object = None
+    once: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,11 @@ class Api:
         self._world = world
         self._key = key
 
-    def ask(
-        self, name: str, function: str, *ids: str, body: object = None, **headers: str
-    ) -> Answer | None:
+    def ask(self, name: str, function: str, *ids: str, asked: Asked | None = None) -> Answer | None:
         """None if no answer comes, which tells nothing of what was done."""
         scheduler = self._world.scheduler
         asked_at, answered = scheduler.now, Inbox[Any](scheduler)
-        event = self._event(function, name, ids, body, headers)
+        event = self._event(function, name, ids, asked or Asked())
         self._world.functions.invoke(function, name, event, then=answered.put)
         response = answered.get(ANSWER_SECONDS)
         lost = self._world.plan.happens(f"{name}'s answer", [Trouble.LOST], now=scheduler.now)
@@ -69,19 +76,19 @@ class Api:
         return Answer(response["statusCode"], content, asked_at, scheduler.now)
 
     def insist(
-        self, name: str, function: str, *ids: str, body: object = None, **headers: str
+        self, name: str, function: str, *ids: str, asked: Asked | None = None
     ) -> Answer | None:
         """Asks until it is answered for good; None if it gives up."""
         asked_at = self._world.scheduler.now
         for number in range(1, _TRIES + 1):
-            answer = self.ask(f"{name} {number}", function, *ids, body=body, **headers)
+            answer = self.ask(f"{name}, {number}", function, *ids, asked=asked)
             if answer and answer.final:
                 return Answer(answer.status, answer.body, asked_at, answer.at, number)
             self._world.scheduler.sleep(min(2.0**number, 30))
         return None
 
     def _event(
-        self, function: str, name: str, ids: tuple[str, ...], body: object, headers: dict[str, str]
+        self, function: str, name: str, ids: tuple[str, ...], asked: Asked
     ) -> dict[str, Any]:
         event: dict[str, Any] = json.loads(_sample(function))
         for parameter, wanted in zip(event.get("pathParameters", {}), ids, strict=True):
@@ -93,13 +100,12 @@ class Api:
             "requestId": name,
             "timeEpoch": round(1000 * self._world.scheduler.now),
         }
-        event["headers"] = {
-            "content-type": "application/json",
-            "x-api-key": self._key,
-            **{header.replace("_", "-"): value for header, value in headers.items()},
-        }
-        if body is not None:
-            event["body"] = json.dumps(body)
+        event["headers"] = {"content-type": "application/json", "x-api-key": self._key}
+        if asked.once:
+            event["headers"]["idempotency-key"] = asked.once
+        event["queryStringParameters"] = asked.query
+        if asked.body is not None:
+            event["body"] = json.dumps(asked.body)
         return event
 
 

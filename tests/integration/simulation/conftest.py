@@ -14,7 +14,6 @@ from tests.integration.simulation.simulation import Outcome, simulate
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from local.services.clients import Clients
     from local.template.model import Stack
     from tests.integration.simulation.simulation import Families
     from tests.soak import Soak
@@ -58,9 +57,5 @@ def runs(stack: Stack, empty: Callable[[], None], monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def runs_with_database(runs: Runs, database_url: str, aws_clients: Clients) -> Runs:
-    def empty() -> None:
-        runs.empty()
-        aws_clients.secrets.create_secret(Name="database-url", SecretString=database_url)
-
-    return Runs(runs.stack, runs.monkeypatch, empty)
+def runs_with_database(runs: Runs, database_secret: None) -> Runs:
+    return runs

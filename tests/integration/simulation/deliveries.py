@@ -13,7 +13,7 @@ from audioapi.identity import Principal, put_api_key
 from audioapi.webhooks import sender, service, signature, store, targets
 from audioapi.webhooks.models import DeliveryStatus
 from audioapi.webhooks.sender import Outcome
-from tests.integration.simulation.api import Api
+from tests.integration.simulation.api import Api, Asked
 from tests.integration.simulation.functions import Source
 from tests.integration.simulation.network import Call, Trouble
 
@@ -130,8 +130,10 @@ class Owner:
         answer = self.api.insist(
             f"{self.name} creates {number}",
             "webhook_create",
-            body={"url": hook.url, "events": hook.events},
-            idempotency_key=f"{self.principal.organization_id}-{number}",
+            asked=Asked(
+                {"url": hook.url, "events": hook.events},
+                once=f"{self.principal.organization_id}-{number}",
+            ),
         )
         hook.created = answer if answer and answer.good else None
 
@@ -150,7 +152,7 @@ class Owner:
                 "webhook_replay",
                 hook.webhook_id,
                 delivery["id"],
-                idempotency_key=f"{self.principal.organization_id}-{number}-{delivery['id']}",
+                asked=Asked(once=f"{self.principal.organization_id}-{number}-replay"),
             )
             if answer and answer.good:
                 hook.replayed[delivery["event_id"]] = answer
