@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EVENTS = ("session.completed", "recording.completed", "recording.failed")
 _AGAIN_SECONDS = 20.0
-_MOST_DELIVERIES = 100
+_MOST_DELIVERIES, _MOST_TRIES = 100, 60
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Deliveries:
         self._world = world
         self._receivers = Receivers(world)
         self._chance = random.Random(f"{world.plan.seed} webhooks")
-        self._owners = [self._owner(number) for number in range(self._chance.choice((1, 2)))]
+        self._owners = [self._owner(number) for number in range(self._chance.choice((1, 1, 2)))]
         self._events = [event for owner in self._owners for event in self._some_events(owner)]
 
     def _owner(self, number: int) -> Owner:
@@ -241,7 +241,7 @@ class Deliveries:
             event.done = True
 
         def again() -> None:
-            if not done:
+            if not done and number < _MOST_TRIES:
                 self._announce(event, _AGAIN_SECONDS, number + 2)
 
         name = f"{event.name}, {number}"
@@ -255,6 +255,9 @@ class Deliveries:
             owner.try_again()
 
     def wrong(self) -> Iterator[str]:
+        for event in self._events:
+            if not event.done:
+                yield f"{event.name} could not be announced"
         bodies: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
         for got in self._receivers.got:
             bodies[got.url, got.event_id].add(got.body)

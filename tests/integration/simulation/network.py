@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     import pytest
-    from botocore.awsrequest import AWSPreparedRequest
 
     from tests.integration.simulation.scheduler import Process, Scheduler
 
@@ -164,14 +164,20 @@ def _to_aws(
     return Call(service, operation, perform, answers, lost)
 
 
+Around = Callable[[str, AWSPreparedRequest, Callable[[], Any]], Any]
+
+
 class Network:
-    """`answers` are those who answer for a service in moto's place."""
+    """`answers` are those who answer for a service in moto's place, `around` those who have moto
+    answer for it when they see fit.
+    """
 
     def __init__(self, scheduler: Scheduler, plan: Plan) -> None:
         self._scheduler = scheduler
         self._plan = plan
         self.calls = 0
         self.answers: dict[str, Callable[[str, AWSPreparedRequest], AWSResponse]] = {}
+        self.around: dict[str, Around] = {}
 
     def open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """From now on, all calls go through it."""
@@ -191,6 +197,8 @@ class Network:
             process = network._scheduler.current
             if process is None:
                 return perform()
+            if around := network.around.get(service):
+                perform = partial(around, operation, request, perform)
             return network.call(process, _to_aws(service, operation, request, perform))
 
         monkeypatch.setattr(BotocoreStubber, "__call__", send)

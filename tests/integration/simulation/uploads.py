@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,11 +19,14 @@ from audioapi.recordings import recording_key
 from audioapi.uploads import models, service, store
 from audioapi.uploads.models import Status
 from tests.integration.simulation.api import Api, Asked
+from tests.integration.simulation.network import Trouble, error
+from tests.integration.simulation.scheduler import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pytest
+    from botocore.awsrequest import AWSPreparedRequest
 
     from audioapi.uploads.models import Upload
     from tests.integration.simulation.api import Answer
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 PART_SIZE = 5
 """Bytes. S3 wants 5 MiB; what is simulated is done quickly."""
 _TRIES, _PAUSE_SECONDS = 12, 10.0
+_LONGEST_SECONDS = 3600.0
 
 
 @dataclass
@@ -130,12 +134,53 @@ class Sender:
             self.seen = self.api.insist(f"{self.name} looks", "upload_get", self.upload_id)
 
 
+class Assembly:
+    """S3 takes its time to put parts together, whether or not somebody waits for it; whoever asks
+    for the same meanwhile is told of a conflict, or that there is no such upload.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._going: dict[str, str] = {}
+        self._begun = 0
+
+    def around(
+        self, operation: str, request: AWSPreparedRequest, perform: Callable[[], Any]
+    ) -> Any:
+        address = urlsplit(request.url)
+        upload_id = parse_qs(address.query).get("uploadId", [""])[0]
+        if operation == "CompleteMultipartUpload":
+            if address.path in self._going:
+                return error(request, "s3", 409, "ConditionalRequestConflict")
+            return self._assemble(address.path, upload_id, perform)
+        if upload_id and self._going.get(address.path) == upload_id:
+            return error(request, "s3", 404, "NoSuchUpload")
+        return perform()
+
+    def _assemble(self, key: str, upload_id: str, perform: Callable[[], Any]) -> Any:
+        self._begun += 1
+        name = f"S3 puts parts together ({self._begun})"
+        answered = Inbox[Any](self._world.scheduler)
+
+        def assemble() -> None:
+            del self._going[key]
+            answered.put(perform())
+
+        slow = self._world.plan.happens(name, [Trouble.SLOW], now=self._world.scheduler.now)
+        after = self._world.plan.amount(name, 1, 60) if slow else 0.0
+        self._going[key] = upload_id
+        self._world.scheduler.spawn(name, assemble, after=after)
+        return answered.get(_LONGEST_SECONDS)
+
+
 class Uploads:
     """Some files, of which some are sent twice at once, under the same name."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._principal = Principal("erin", "uploads-1")
+        world.network.around["s3"] = Assembly(world).around
         chance = random.Random(f"{world.plan.seed} uploads")
         self._senders = [
             sender
