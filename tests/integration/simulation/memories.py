@@ -130,11 +130,13 @@ class Owner:
         self._delete(recording, recording.memory_id, recording.left, by="another tab")
 
     def try_again(self) -> None:
-        """Until it is answered, a deletion may have been done by half."""
+        """Until it is answered, a deletion may have been done by half: of a recording of which no
+        other window was expected yet, nothing comes any more.
+        """
         for recording in self.recordings:
             for memory_id, windows in recording.unanswered:
                 self._ask_to_delete(recording, memory_id, windows, by="again")
-            if recording.is_unknown:
+            if recording.is_unknown or recording.unanswered:
                 self._look_for_rest(recording, f"{recording.name} again")
 
     def _process(self, recording: Recording) -> None:
