@@ -129,7 +129,9 @@ class Streams:
         if session.file_path and not any(each.job == "process_session" for each in sent):
             yield "no memories are made of it"
         events = {
-            each.told["event_id"]: each.told["event_type"] for each in sent if each.job == "event"
+            each.told["event_id"]: each.told["event_type"]
+            for each in sent
+            if each.job == "event" and each.told["event_type"].startswith("session.")
         }
         ended = "failed" if session.status is Status.ERROR else "completed"
         if [*events.values()][-1:] != [f"session.{ended}"]:

@@ -14,7 +14,7 @@ from audioapi.clock import now_ms
 from audioapi.media import assemble, wav
 from audioapi.media.errors import LostSoundError
 from audioapi.observe import logger, measure
-from audioapi.streaming import chunks, frames, service, store
+from audioapi.streaming import chunks, frames, removal, service, store
 from audioapi.streaming.models import Session, Status
 from audioapi.webhooks import service as webhooks
 
@@ -124,7 +124,7 @@ def _make_file(sealed: Session) -> Session | None:
         limits=worker.limits(),
         loglevel=config.ffmpeg_loglevel,
     )
-    key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
+    key = removal.file_key(sealed.session_id)
     parts = wav.parts(
         pcm,
         sample_rate=sealed.sample_rate,
@@ -185,6 +185,8 @@ def _announce(finished: Session) -> None:
     """May be said twice: after the first time, nobody is connected any more, and a file that is
     processed already isn't processed again.
     """
+    if finished.deleted:  # what was made of it since goes, too
+        finished = removal.remove_audio(finished.session_id) or finished
     queues.send(
         settings.streaming().notifications_queue_url,
         {"session_id": finished.session_id, "frame": _result(finished)},
