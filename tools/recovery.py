@@ -158,7 +158,7 @@ def rebuild(options: argparse.Namespace, screen: Screen) -> None:
         session = _session(session_id)
         if not session.status.finished:
             raise RecoveryError(f"{session_id}: it hasn't ended, it is {session.status}")
-        if chunks.as_found(session) is None:
+        if chunks.listed(session).empty:
             raise RecoveryError(f"{session_id}: its chunks are gone; they are kept for some days")
         if _says(options, screen, f"{session_id}: its file is made anew of its chunks"):
             service.rebuild(session_id)

@@ -1,19 +1,23 @@
-"""`DELETE /memories/{memory_id}`: removes a session's memories, or one, and their audio."""
+"""`DELETE /memories/{memory_id}`: removes a session's memories, or one, and their audio; with
+the last of them, whatever else there is of the recording.
+"""
 
 from __future__ import annotations
 
 from audioapi import http, problems, settings
-from audioapi.memories import service
 from audioapi.memories.models import Answer, Deleted
+from audioapi.processing import removal
 
 settings.database()
 settings.memories()
+settings.processing()
+settings.streaming()
 app = http.resolver(problems.MEMORIES)
 
 
 @app.delete("/memories/<memory_id>")
 def delete_memory(memory_id: str) -> Answer[Deleted]:
-    return Answer(data=service.delete(http.caller(app), memory_id.strip()))
+    return Answer(data=removal.delete(http.caller(app), memory_id.strip()))
 
 
 lambda_handler = http.handler(app)

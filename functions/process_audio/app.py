@@ -26,7 +26,12 @@ def process_audio(
 
     def start() -> Started:
         return service.start(
-            caller, user_id, file_id=file_id, extension=file_extension, file_name=file_name
+            caller,
+            user_id,
+            file_id=file_id,
+            extension=file_extension,
+            file_name=file_name,
+            idempotency_key=idempotency.key_of(app),
         )
 
     return idempotency.once(app, caller, start, answer=Started)

@@ -16,7 +16,11 @@ app = http.resolver()
 @app.post("/webhooks", status_code=HTTPStatus.CREATED)
 def create_webhook(webhook: NewWebhook) -> CreatedWebhook:
     caller = identity.required(http.caller(app))
-    return idempotency.once(app, caller, lambda: service.create(caller, webhook), CreatedWebhook)
+
+    def create() -> CreatedWebhook:
+        return service.create(caller, webhook, idempotency.key_of(app))
+
+    return idempotency.once(app, caller, create, CreatedWebhook)
 
 
 lambda_handler = http.handler(app)

@@ -113,6 +113,14 @@ def server_options(parser: argparse.ArgumentParser) -> None:
         help="start each environment from nothing, as without SnapStart",
     )
     add("--quiet", action="store_true", help="keep functions' log lines in their files only")
+    add(
+        "--variable",
+        metavar="NAME=VALUE",
+        type=assignment,
+        action="append",
+        default=[],
+        help="an environment variable for every function, such as HTTP_PROXY; may be repeated",
+    )
 
 
 def log_options(parser: argparse.ArgumentParser) -> None:
@@ -194,6 +202,7 @@ def server(options: argparse.Namespace, screen: Screen) -> Options:
         watch=not options.no_watch,
         snapshots=not options.no_snapshots,
         parameters=dict(options.parameter),
+        variables=dict(options.variable),
         console=None if options.quiet else screen.log_lines(),
     )
 

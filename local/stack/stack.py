@@ -64,7 +64,9 @@ class SeedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Options:
-    """How a stack runs. Functions' log lines go to files below `state`, and to `console`."""
+    """How a stack runs. Functions' log lines go to files below `state`, and to `console`; each
+    function has `variables` in its environment, beside those that Lambda and the template set.
+    """
 
     state: Path
     port: int = 8000
@@ -72,6 +74,7 @@ class Options:
     watch: bool = True
     snapshots: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     console: TextIO | None = None
 
 
@@ -122,7 +125,7 @@ class LocalStack:
         await asyncio.to_thread(seed, stack, environment(aws.url))
         aws.hold({name: function.policy for name, function in stack.functions.items()})
         search = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])
-        given = environment(aws.url) | {"PATH": search}
+        given = {**self._options.variables, **environment(aws.url), "PATH": search}
         await self._start_functions(up, stack, supervisor, given)
         # Before the functions end, connections do, whose $disconnect is theirs.
         up.push_async_callback(door.aclose)

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 import random
-import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import websockets
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from tests.audio import samples_of
+from tests.e2e.marked import chunk_of, chunks_in
 from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 WINDOW = 4
 ANSWER_SECONDS = 10 * PATIENCE
 """Without an answer for so long, a client connects again: the greeting may have been killed."""
-
-CHUNK_SAMPLES = 400
-_MARK = struct.Struct("<HH")
-
-
-def chunk_of(session: int, seq: int) -> bytes:
-    """Samples that tell whose they are and where they belong."""
-    return _MARK.pack(session, seq) * (CHUNK_SAMPLES // 2)
 
 
 @dataclass
@@ -255,11 +247,7 @@ def found(stack: Stack, one: Recording) -> tuple[list[int], dict[str, Any]]:
     if not info["download_url"]:
         return [], info
     samples = samples_of(stack.download(info["download_url"]))
-    size = 2 * CHUNK_SAMPLES
-    blocks = [samples[at : at + size] for at in range(0, len(samples), size)]
-    seqs = [_MARK.unpack_from(block)[1] for block in blocks]
-    assert blocks == [chunk_of(one.number, seq) for seq in seqs], info
-    return seqs, info
+    return chunks_in(samples, session=one.number), info
 
 
 @pytest.mark.soak

@@ -43,8 +43,7 @@ def once(
     being carried out, and UnprocessableError for a key that came with another request.
     """
     caller.require("write")
-    event = app.current_event
-    key = event.headers.get("idempotency-key")
+    event, key = app.current_event, key_of(app)
     if key is None:
         return work()
     if not _KEY.fullmatch(key):
@@ -58,6 +57,13 @@ def once(
     with _refusals():
         answered: Answer = _kept(app, work, answer)(request=request)
     return answered
+
+
+def key_of(app: APIGatewayHttpResolver) -> str | None:
+    """The request's key, for work that may have been done before though its answer wasn't kept: the
+    first request may have died in between.
+    """
+    return app.current_event.headers.get("idempotency-key")
 
 
 def _kept(

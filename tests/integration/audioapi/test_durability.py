@@ -215,12 +215,13 @@ def test_missing_chunks_are_listed_and_the_rest_is_kept(
     for seq in (0, 2):
         say(audio(AUDIO, seq))
     say({**CLOSE, "chunk_count": 7})
-    later = now_ms() + 1000 * settings.streaming().straggler_wait_seconds
+    looks = settings.streaming().straggler_wait_seconds
+    for _ in range(looks - 1):
+        assembly.assemble_session(session_id)
     say(audio(AUDIO, 5))
-    monkeypatch.setattr(assembly, "now_ms", lambda: later - 1)
-    assembly.assemble_session(session_id)
+    for _ in range(looks):
+        assembly.assemble_session(session_id)
     assert kept(session_id).status is Status.CLOSING
-    monkeypatch.setattr(assembly, "now_ms", lambda: later + 60_000)
     assembly.assemble_session(session_id)
     session = kept(session_id)
     assert session.missing_chunks == [1, 3, 4, 6]
@@ -255,16 +256,66 @@ def test_a_close_waits_for_quiet(session_id: str, monkeypatch: pytest.MonkeyPatc
     early = now_ms()
     say(audio(AUDIO, 0))
     say(CLOSE)
-    assembly.assemble_session(session_id)
-    assert kept(session_id).status is Status.CLOSING
     say(audio(AUDIO, 1), at=early)
-    quiet = kept(session_id).last_activity + 2000
-    monkeypatch.setattr(assembly, "now_ms", lambda: quiet - 1)
     assembly.assemble_session(session_id)
     assert kept(session_id).status is Status.CLOSING
-    monkeypatch.setattr(assembly, "now_ms", lambda: quiet)
     assembly.assemble_session(session_id)
     assert kept(session_id).status is Status.COMPLETED
+
+
+def test_chunks_that_are_listed_late_are_waited_for(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seq in range(2):
+        say(audio(AUDIO, seq))
+    say(CLOSE)
+    sizes = objects.sizes
+    with monkeypatch.context() as late:
+        late.setattr(objects, "sizes", lambda *where, **after: [*sizes(*where, **after)][:1])
+        assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.SEALED
+    assert received("JobsQueue")
+    assembly.assemble_session(session_id)
+    assert samples(stack, session_id) == AUDIO * 2
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_chunks_that_are_gone_are_told(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch, *, listed: bool
+) -> None:
+    """Somebody deleted them, before the worker looked or after."""
+    for seq in range(3):
+        say(audio(AUDIO, seq))
+    say(CLOSE)
+    gone = f"chunks/{session_id}/seq/0000000001"
+    if listed:
+        chunks.settle(chunks.listed(kept(session_id)))
+    objects.delete_many(bucket(stack), [gone])
+    if listed:
+        monkeypatch.setattr(assembly, "_MOST_SHORT_LOOKS", 0)
+    while not kept(session_id).status.finished:
+        assembly.assemble_session(session_id)
+    session = kept(session_id)
+    assert session.error == "1 chunks are gone from the store"
+    assert session.total_chunks == 2
+    assert session.lost_seconds == pytest.approx(session.duration_seconds / 2)
+    assert samples(stack, session_id) == AUDIO * 2
+
+
+def test_two_workers_make_the_same_file(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk that was refused lands behind the seal, and between their looks."""
+    say(audio(AUDIO, 0))
+    say(CLOSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "complete", crash)
+        with pytest.raises(CrashError):
+            assembly.assemble_session(session_id)
+    chunks.put(session_id, AUDIO, seq=1, order="")
+    assembly.assemble_session(session_id)
+    assert kept(session_id).total_chunks == 1
+    assert samples(stack, session_id) == AUDIO
 
 
 def test_bytes_that_are_no_audio_end_in_error_and_stay(stack: Stack, session_id: str) -> None:

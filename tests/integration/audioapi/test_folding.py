@@ -92,8 +92,8 @@ def test_of_two_folds_at_once_one_counts(
     assembly.fold_chunks(session_id)
     with monkeypatch.context() as patch:
         patch.setattr(chunks, "FOLD_EVERY", 3)
-        after, last = next(chunks.fold(before, now=now_ms()))
-        assert not store.note_folded(session_id, after=after, last=last)
+        after, last, count = next(chunks.fold(before))
+        assert not store.note_folded(before, after=after, last=last, count=count)
     assert len(end(session_id, monkeypatch)) == 5
     assert samples(stack, session_id) == AUDIO
 
@@ -101,18 +101,32 @@ def test_of_two_folds_at_once_one_counts(
 def test_chunks_without_a_number_are_folded_when_nothing_can_come_between_any_more(
     stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = now_ms() - 40_000
-    for index, piece in enumerate(PIECES):
+    start = now_ms() - 70_000
+    *before, last = PIECES
+    for index, piece in enumerate(before):
         say(audio(piece), at=start + index)
     received("JobsQueue")
     assembly.fold_chunks(session_id)
     assert kept(session_id).folded_to is None
-    monkeypatch.setattr(assembly, "now_ms", lambda: start + 60_000 + 10)
+    say(audio(last), at=start + 60_000 + 10)
+    received("JobsQueue")
     assembly.fold_chunks(session_id)
     assert (kept(session_id).folded_to or "").startswith(f"{start + 7:015d}")
-    monkeypatch.setattr(assembly, "now_ms", now_ms)
+    assert say(audio(last), at=start)["error"] == "The chunk came too late for its place"
     read = end(session_id, monkeypatch)
     assert len(read) == 2 + len(PIECES) - 8
+    assert samples(stack, session_id) == AUDIO
+
+
+def test_without_a_run_its_chunks_are_read(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seq, piece in enumerate(PIECES):
+        say(audio(piece, seq))
+        work()
+    run, *_ = stored(bucket(stack), f"chunks/{session_id}/runs/")
+    objects.delete_many(bucket(stack), [run])
+    assert len(end(session_id, monkeypatch)) == len(PIECES)
     assert samples(stack, session_id) == AUDIO
 
 

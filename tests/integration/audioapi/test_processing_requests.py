@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from audioapi import identity, queues, settings, tables
 from audioapi.identity import Principal
+from audioapi.processing import service
 from tests.integration.audioapi.processing_calls import (
     Answer,
     ask_for_processing,
@@ -46,6 +47,21 @@ def refused(answer: Answer, status: int, code: str) -> str:
     assert received("JobsQueue") == []
     detail: str = answer.body["detail"]
     return detail
+
+
+def test_a_request_whose_first_answer_was_never_kept_begins_one_task() -> None:
+    """It was killed between the two writes; or when the task was there, and not queued yet."""
+    asked: Any = {"file_id": "1", "extension": "m4a", "file_name": None, "idempotency_key": "key"}
+    caller = Principal("dev-user", "acme-corp")
+    first = service.start(caller, "dev-user", **asked)
+    assert service.start(caller, "dev-user", **asked) == first
+    assert received("JobsQueue") == 2 * [{"type": "process_recording", "task_id": first.task_id}]
+    others = [
+        service.start(caller, "dev-user", **asked | {"idempotency_key": "other"}),
+        service.start(caller, "dev-user", **asked | {"file_id": "2"}),
+        service.start(Principal("dev-user", "other-corp"), "dev-user", **asked),
+    ]
+    assert len({first.task_id, *(other.task_id for other in others)}) == 4
 
 
 def test_a_recording_is_queued_and_its_task_can_be_asked_for() -> None:

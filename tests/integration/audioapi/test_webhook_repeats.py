@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from audioapi.identity import Principal
 from audioapi.webhooks import sender, service, store
+from audioapi.webhooks.models import EventType, NewWebhook
 from tests.integration.audioapi.webhook_calls import (
     CrashError,
     Queue,
@@ -28,6 +30,23 @@ def due(queue: Queue) -> dict[str, Any]:
     queue.run(most=1)
     [(_, _, told)] = queue.waiting
     return told
+
+
+def test_a_request_whose_first_answer_was_never_kept_makes_one_webhook(queue: Queue) -> None:
+    """It was killed between the two writes."""
+    caller, wanted = Principal("alice", "acme"), NewWebhook(url="https://127.0.0.1/hook")
+    different = NewWebhook(url=wanted.url, events=[EventType.SESSION_FAILED])
+    first = service.create(caller, wanted, "key")
+    assert service.create(caller, wanted, "key") == first
+    others = [
+        service.create(caller, wanted, "other"),
+        service.create(caller, different, "key"),
+        service.create(caller, wanted),
+        service.create(caller, wanted),
+    ]
+    assert len({first.id, *(other.id for other in others)}) == 5
+    queue.clock.now += 24 * 3600 * 1000
+    assert service.create(caller, wanted, "key").id != first.id
 
 
 def test_an_event_that_is_announced_twice_arrives_once(queue: Queue, receiver: Receiver) -> None:

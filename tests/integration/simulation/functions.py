@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
 from tests.integration.audioapi.functions import app
 from tests.integration.simulation.network import Plan, Trouble, respond, sent
@@ -59,6 +62,8 @@ class Functions:
             clock_off=self._clock_off(name),
             at_end=lambda: then(answer[0]),
         )
+        if isinstance(resolver := getattr(app(folder), "app", None), BaseRouter):
+            process.kept = partial(_kept, resolver)
         self._end_in_time(process, after + seconds)
 
     def _end_in_time(self, process: Process, seconds: float) -> None:
@@ -78,6 +83,18 @@ class Functions:
         if self._plan.happens(cause, [Trouble.CLOCK], now=self._scheduler.now):
             return self._plan.amount(cause, -_CLOCK_OFF, _CLOCK_OFF)
         return 0.0
+
+
+def _kept(resolver: BaseRouter) -> Callable[[], object]:
+    """Powertools keeps the request where all have it: on Lambda there is one at a time."""
+    event, context, more = BaseRouter.current_event, BaseRouter.lambda_context, {**resolver.context}
+
+    def put_back() -> None:
+        BaseRouter.current_event, BaseRouter.lambda_context = event, context
+        resolver.context.clear()
+        resolver.context.update(more)
+
+    return put_back
 
 
 def _context(seconds: float) -> Any:
@@ -115,14 +132,15 @@ class Message:
 
 @dataclass(frozen=True)
 class Source:
-    """Of a queue's messages, which function takes them, how often, and who takes those that failed
-    too often.
+    """Of a queue's messages, which function takes them, how often, who takes those that failed too
+    often, and after how many seconds one is seen again whose function was killed.
     """
 
     queue: str
     folder: str
     attempts: int
     dead: str | None = None
+    missed_seconds: float = MISSED_SECONDS
 
 
 @dataclass
@@ -201,9 +219,9 @@ class Queues:
             if answer == {"batchItemFailures": []}:
                 message.gone = True
             elif not message.gone:
-                again_in = MISSED_SECONDS if answer is None else message.again_in
+                again_in = None if answer is None else message.again_in
                 message.again_in = None
-                self._deliver(message, MISSED_SECONDS if again_in is None else again_in)
+                self._deliver(message, source.missed_seconds if again_in is None else again_in)
 
         self.functions.invoke(
             source.folder, name, self._event(message, handle), then=then, after=after

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     import pytest
-    from botocore.awsrequest import AWSPreparedRequest
 
     from tests.integration.simulation.scheduler import Process, Scheduler
 
@@ -43,7 +44,7 @@ class Trouble(StrEnum):
     CLOCK = "its clock was off"
 
 
-_ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
+ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
     ("dynamodb", Trouble.INTERNAL): (500, "InternalServerError"),
     ("dynamodb", Trouble.UNAVAILABLE): (503, "ServiceUnavailable"),
     ("dynamodb", Trouble.THROTTLED): (400, "ProvisionedThroughputExceededException"),
@@ -57,6 +58,8 @@ _ANSWERS: dict[tuple[str, Trouble], tuple[int, str]] = {
     ("apigatewaymanagementapi", Trouble.INTERNAL): (500, "InternalServerError"),
     ("apigatewaymanagementapi", Trouble.THROTTLED): (429, "LimitExceededException"),
 }
+"""By service and trouble, the status and the code that it answers."""
+
 _ANYWHERE = (
     Trouble.LOST_ANSWER,
     Trouble.LOST_REQUEST,
@@ -107,6 +110,9 @@ class Plan:
             start = chance.uniform(0, 120)
             service = chance.choice(("s3", "dynamodb", "sqs"))
             yield service, start, start + chance.choice(_AWAY_SECONDS)
+        if Trouble.AWAY in self.kinds and chance.random() < 0.5:
+            start = chance.uniform(0, 120)
+            yield "database", start, start + chance.choice(_AWAY_SECONDS)
 
     def happens(self, cause: str, kinds: Collection[Trouble], *, now: float) -> Trouble | None:
         """One of these, or nothing."""
@@ -133,14 +139,47 @@ class Plan:
         return trouble
 
 
+@dataclass(frozen=True)
+class Call:
+    """What leaves a process: to whom, what they do, and what it sees of troubles they have with it,
+    and if nothing comes of it.
+    """
+
+    service: str
+    operation: str
+    perform: Callable[[], Any]
+    answers: Mapping[Trouble, Callable[[], Any]]
+    lost: Callable[[], Any]
+
+
+def _to_aws(
+    service: str, operation: str, request: AWSPreparedRequest, perform: Callable[[], Any]
+) -> Call:
+    def lost() -> Any:
+        raise ConnectionClosedError(endpoint_url=request.url)
+
+    answers = {
+        trouble: partial(error, request, service, *answer)
+        for (of, trouble), answer in ANSWERS.items()
+        if of == service
+    }
+    return Call(service, operation, perform, answers, lost)
+
+
+Around = Callable[[str, AWSPreparedRequest, Callable[[], Any]], Any]
+
+
 class Network:
-    """`answers` are those who answer for a service in moto's place."""
+    """`answers` are those who answer for a service in moto's place, `around` those who have moto
+    answer for it when they see fit.
+    """
 
     def __init__(self, scheduler: Scheduler, plan: Plan) -> None:
         self._scheduler = scheduler
         self._plan = plan
         self.calls = 0
         self.answers: dict[str, Callable[[str, AWSPreparedRequest], AWSResponse]] = {}
+        self.around: dict[str, Around] = {}
 
     def open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """From now on, all calls go through it."""
@@ -160,39 +199,33 @@ class Network:
             process = network._scheduler.current
             if process is None:
                 return perform()
-            return network._call(process, service, operation, request, perform)
+            if around := network.around.get(service):
+                perform = partial(around, operation, request, perform)
+            return network.call(process, _to_aws(service, operation, request, perform))
 
         monkeypatch.setattr(BotocoreStubber, "__call__", send)
 
-    def _call(
-        self,
-        process: Process,
-        service: str,
-        operation: str,
-        request: AWSPreparedRequest,
-        perform: Callable[[], Any],
-    ) -> Any:
+    def call(self, process: Process, call: Call) -> Any:
+        """What the process gets to see of a call that leaves it."""
         process.calls += 1
         self.calls += 1
-        cause = f"{process.name}, call {process.calls} ({operation})"
-        answers = tuple(kind for of, kind in _ANSWERS if of == service)
-        trouble = self._plan.happens(cause, _ANYWHERE + answers, now=self._scheduler.now)
+        cause = f"{process.name}, call {process.calls} ({call.operation})"
+        kinds = (*_ANYWHERE, *call.answers)
+        trouble = self._plan.happens(cause, kinds, now=self._scheduler.now)
         self._scheduler.sleep(self._seconds(cause, trouble))
-        if trouble is None and self._plan.is_away(service, now=self._scheduler.now):
+        if trouble is None and self._plan.is_away(call.service, now=self._scheduler.now):
             trouble = Trouble.UNAVAILABLE
         if trouble is Trouble.KILLED_BEFORE:
             self._scheduler.kill(process)
         if trouble is Trouble.LOST_REQUEST:
-            raise ConnectionClosedError(endpoint_url=request.url)
-        if (service, trouble) in _ANSWERS:
-            return error(request, service, *_ANSWERS[service, trouble])  # type: ignore[index]
-        answer = perform()
+            return call.lost()
+        if trouble and trouble in call.answers:
+            return call.answers[trouble]()
+        answer = call.perform()
         if trouble is Trouble.KILLED_AFTER:
             self._scheduler.kill(process)
         self._scheduler.sleep(USUAL_SECONDS)
-        if trouble is Trouble.LOST_ANSWER:
-            raise ConnectionClosedError(endpoint_url=request.url)
-        return answer
+        return call.lost() if trouble is Trouble.LOST_ANSWER else answer
 
     def _seconds(self, cause: str, trouble: Trouble | None) -> float:
         jitter = self._plan.amount(cause, 0.5, 1.5) * USUAL_SECONDS
@@ -200,13 +233,17 @@ class Network:
 
 
 def error(request: AWSPreparedRequest, service: str, status: int, code: str) -> AWSResponse:
-    """As the service writes it, in XML or in JSON."""
+    """As the service writes it."""
+    return respond(request, status, *written(service, code))
+
+
+def written(service: str, code: str) -> tuple[str, dict[str, str]]:
+    """An error's text and headers: in XML or in JSON."""
     if service == "s3":
         text = f"<Error><Code>{code}</Code><Message>simulated</Message></Error>"
-        return respond(request, status, text, {"content-type": "application/xml"})
+        return text, {"content-type": "application/xml"}
     text = json.dumps({"__type": f"com.amazonaws#{code}", "message": "simulated"})
-    headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
-    return respond(request, status, text, headers)
+    return text, {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
 
 
 def respond(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -16,15 +17,20 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from tests.integration.audioapi.faults import DeadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
+
+
+def _nothing() -> None:
+    """There is nothing to put back."""
 
 
 @dataclass(eq=False)
 class Process:
     """`clock_off` are the seconds that its clock is ahead. `at_end` is called when it is over,
-    however that came.
+    however that came. `kept` takes down what others change while it waits, and gives what puts it
+    back. `alone`, it keeps its turn while it waits.
     """
 
     name: str
@@ -34,7 +40,9 @@ class Process:
     calls: int = 0
     dead: bool = False
     ended: bool = False
+    alone: bool = False
     error: Exception | None = None
+    kept: Callable[[], Callable[[], object]] = lambda: _nothing
     wake: int = 0
     turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -75,8 +83,21 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         """The current process's; others have their turns meanwhile."""
         process = self._running()
+        if process.alone:
+            self.now += seconds
+            return
         self._wake(process, seconds)
         self._pause(process)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The current process has locks: nobody else has a turn, who might wait for them."""
+        process = self._running()
+        process.alone = True
+        try:
+            yield
+        finally:
+            process.alone = False
 
     def kill(self, process: Process) -> None:
         """It does nothing any more, and who watches it knows at once."""
@@ -99,10 +120,12 @@ class Scheduler:
         heapq.heappush(self._due, (self.now + after, next(self._numbers), process, process.wake))
 
     def _pause(self, process: Process) -> None:
+        put_back = process.kept()
         self._back.release()
         process.turn.acquire()
         if process.dead:
             raise DeadError(process.name)
+        put_back()
 
     def _give_turn(self, process: Process) -> None:
         self.current = process

@@ -4,15 +4,20 @@ when all is quiet again what was promised has to hold.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from aws_lambda_powertools.utilities.idempotency import base as idempotency
+from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord, dynamodb
 
 from audioapi import clock, objects, observe, queues
 from audioapi.streaming import store
@@ -21,7 +26,7 @@ from tests.integration.simulation.network import Network, Plan, Struck
 from tests.integration.simulation.scheduler import Process, Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     import pytest
 
@@ -132,10 +137,13 @@ class World:
             yield from family.wrong()
 
 
+Families = Sequence[Callable[[World], Family]]
+
+
 def simulate(
     stack: Stack,
     monkeypatch: pytest.MonkeyPatch,
-    families: Iterable[Callable[[World], Family]],
+    families: Families,
     seed: int,
     only: Collection[str] | None = None,
 ) -> Outcome:
@@ -155,6 +163,17 @@ def simulate(
     return Outcome(seed, wrong, plan.struck, counts)
 
 
+def _powertools_clock(now: Callable[[], float]) -> SimpleNamespace:
+    """In place of the module `datetime`, as far as Powertools' idempotency uses it."""
+
+    class Moment(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(now(), tz)
+
+    return SimpleNamespace(datetime=Moment, timedelta=dt.timedelta, date=dt.date, time=dt.time)
+
+
 @contextmanager
 def simulated(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> Iterator[None]:
     """Time, threads and what lies outside are the simulation's."""
@@ -170,6 +189,8 @@ def simulated(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> Itera
     with monkeypatch.context() as patch:
         world.network.open(patch)
         patch.setattr(clock, "time", SimpleNamespace(time_ns=now_ns))
+        for module in (idempotency, base, datarecord, dynamodb):
+            patch.setattr(module, "dt", _powertools_clock(lambda: now_ns() / 1e9))
         patch.setattr(time, "sleep", scheduler.sleep)
         patch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
         patch.setattr(objects, "ThreadPoolExecutor", AtOnce)

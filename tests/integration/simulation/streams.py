@@ -93,7 +93,7 @@ class Streams:
 
     def wrong(self) -> Iterator[str]:
         for client in self._clients:
-            for reason in self._wrong_of(client.known):
+            for reason in (*_refused(client.known), *self._wrong_of(client.known)):
                 yield f"{client.name}: {reason}"
 
     def _wrong_of(self, known: Streamed) -> Iterator[str]:
@@ -108,9 +108,6 @@ class Streams:
             return
         if known.ungreeted:
             yield f"it heard {known.ungreeted}, and was never greeted"
-        for frame in known.refused:
-            if frame["error"] not in (FINALIZED, UNSURE):
-                yield f"a chunk was refused: {frame['error']}"
         if session.status is Status.ERROR:
             yield f"its session failed: {session.error}"
         found = list(self._file(session.file_path))
@@ -136,7 +133,9 @@ class Streams:
         if session.file_path and not any(each.job == "process_session" for each in sent):
             yield "no memories are made of it"
         events = {
-            each.told["event_id"]: each.told["event_type"] for each in sent if each.job == "event"
+            each.told["event_id"]: each.told["event_type"]
+            for each in sent
+            if each.job == "event" and each.told["event_type"].startswith("session.")
         }
         ended = "failed" if session.status is Status.ERROR else "completed"
         if [*events.values()][-1:] != [f"session.{ended}"]:
@@ -151,6 +150,13 @@ class Streams:
         samples = samples_of(objects.read(settings.streaming().audio_bucket, key))
         for at in range(0, len(samples), _CHUNK.size):
             yield samples[at : at + _CHUNK.size]
+
+
+def _refused(known: Streamed) -> Iterator[str]:
+    """Chunks for which there was no reason: the clients make no mistakes."""
+    for frame in known.refused:
+        if frame["error"] not in (FINALIZED, UNSURE):
+            yield f"a chunk was refused: {frame['error']}"
 
 
 def _numbers(found: list[bytes]) -> list[int]:

@@ -29,6 +29,10 @@ SEARCH_CONFIGURATION = "english"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def moment(epoch_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
+
+
 class Owner(Protocol):
     """Whose memories: the same `user_id` in two organisations is two people."""
 
@@ -52,11 +56,11 @@ class Recording:
 
     @property
     def began(self) -> datetime:
-        return _EPOCH + timedelta(milliseconds=self.start_time)
+        return moment(self.start_time)
 
     @property
     def asked(self) -> datetime:
-        return _EPOCH + timedelta(milliseconds=self.asked_at)
+        return moment(self.asked_at)
 
 
 class WorldMMSegment(Base):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from audioapi import objects, settings
+from audioapi.clock import now_ms
 from audioapi.identity import required
+from audioapi.memories import audio as window_audio
 from audioapi.memories import feed, store
 from audioapi.memories.models import Deleted, MemoryAudio, MemoryPage, audio_key
 from audioapi.problems import AudioNotFoundError, InvalidRequestError, MemoryNotFoundError
 
 if TYPE_CHECKING:
     from audioapi.identity import Principal
-    from audioapi.memories.store import Segment
+    from audioapi.memories.models import Owner
+    from audioapi.memories.store import Doomed, Segment
 
 
 def audio(principal: Principal | None, memory_id: str) -> MemoryAudio:
@@ -54,22 +57,36 @@ def own_memories(
     return MemoryPage(memories=memories, next_cursor=more.cursor() if more else None)
 
 
-def delete(principal: Principal | None, memory_id: str) -> Deleted:
-    """Removes a session's segments, or the one segment, and their audio.
+class Works(Protocol):
+    """Those who work on recordings, and keep more of them than their windows."""
+
+    def __call__(self, owner: Owner, recording_id: str, *, whole: bool) -> int:
+        """Has them remove what they keep, if the `whole` recording is deleted; when they were asked
+        last to work on it, in epoch milliseconds. May be called again.
+        """
+
+
+def delete(principal: Principal | None, memory_id: str, *, works: Works) -> Deleted:
+    """Removes a session's segments, or the one segment, and their audio; with the last segment of a
+    recording, all that `works` keep of it.
 
     Raises MemoryNotFoundError, for somebody else's memory too.
     """
     caller = required(principal)
     caller.require("write")
-    deleted = store.remove(caller, memory_id, _delete_audio) if _can_be_kept(memory_id) else 0
+
+    def first(doomed: Doomed) -> int:
+        if doomed.recording_id is None:
+            return now_ms()
+        windows = {store.ALL} if doomed.whole else doomed.windows
+        window_audio.remove(doomed.recording_id, windows)
+        asked_at = works(caller, doomed.recording_id, whole=doomed.whole)
+        return max(now_ms(), asked_at)  # their clock may be ahead of ours
+
+    deleted = store.remove(caller, memory_id, first) if _can_be_kept(memory_id) else 0
     if not deleted:
         raise MemoryNotFoundError
     return Deleted(deleted=deleted)
-
-
-def _delete_audio(segments: list[Segment]) -> None:
-    keys = (key for segment in segments if (key := _key(segment)))
-    objects.delete_many(settings.memories().audio_bucket, keys)
 
 
 def _key(segment: Segment) -> str | None:

@@ -14,10 +14,10 @@ from sqlalchemy import Text, cast, delete, func, inspect, literal, or_, select, 
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from audioapi import database
-from audioapi.memories.models import DeletedMemory, WorldMMSegment, audio_key
+from audioapi.memories.models import DeletedMemory, WorldMMSegment, audio_key, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
@@ -46,6 +46,23 @@ class Window(NamedTuple):
     duration_seconds: float
 
 
+class Doomed(NamedTuple):
+    """Segments that are deleted, of which recording, if of any, and whether it has no others."""
+
+    segments: list[Segment]
+    recording_id: str | None
+    whole: bool
+
+    @property
+    def windows(self) -> set[int]:
+        """Indexes of those that are a recording's windows."""
+        indexes = (segment.source_window_index for segment in self.segments)
+        return {index for index in indexes if index is not None}
+
+
+ALL = -1
+"""In place of a window's index."""
+
 _COLUMNS = [getattr(WorldMMSegment, name) for name in Segment._fields]
 
 
@@ -61,10 +78,11 @@ def find(owner: Owner, memory_id: str) -> Segment | None:
     return found[0] if found else None
 
 
-def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None]) -> int:
+def remove(owner: Owner, memory_id: str, first: Callable[[Doomed], int]) -> int:
     """Removes all segments of the owner's session of that id, else their segment of that id, after
     `first` removed what can't be found without them; how many there were. `first` runs inside the
-    transaction, while the owner's other work waits, and again if that is tried again.
+    transaction, while the owner's other work waits, and again if that is tried again. It gives back
+    when they are deleted, in epoch milliseconds: what was asked for until then writes them no more.
     """
     deleted = 0
 
@@ -73,9 +91,11 @@ def remove(owner: Owner, memory_id: str, first: Callable[[list[Segment]], None])
         _wait_for_turn(session, owner)
         found = _find(session, owner, memory_id, limit=None)
         deleted = len(found) or deleted  # none are left if only the commit's answer was lost
-        first(found)
-        _note_deleted(session, owner, memory_id, found)
-        session.execute(delete(WorldMMSegment).where(WorldMMSegment.id.in_([s.id for s in found])))
+        if found:
+            doomed = _doomed(session, owner, found)
+            _note_deleted(session, owner, doomed, at=first(doomed))
+            ids = [segment.id for segment in found]
+            session.execute(delete(WorldMMSegment).where(WorldMMSegment.id.in_(ids)))
         return deleted
 
     return database.transaction(work)
@@ -99,17 +119,17 @@ def add_pending(recording: Recording, windows: Sequence[Window]) -> None:
     database.transaction(work)
 
 
-def complete(recording: Recording, windows: Sequence[Window]) -> list[Window]:
+def complete(recording: Recording, windows: Sequence[Window]) -> bool:
     """Makes these windows the recording's, all at once, but for those that were deleted while the
-    work was done: these are given back. They are all of them if the recording has no row at all.
+    work was done. They are all of them if the recording has no row at all. Whether any is left.
     """
+    any_row = select(WorldMMSegment.id).where(_of(recording)).limit(1)
 
-    def work(session: Session) -> list[Window]:
+    def work(session: Session) -> bool:
         _wait_for_turn(session, recording)
-        if session.scalar(select(WorldMMSegment.id).where(_of(recording)).limit(1)) is None:
-            return list(windows)
-        left = _left(session, recording, windows)
-        if left:
+        if session.scalar(any_row) is None:
+            return False
+        if left := _left(session, recording, windows):
             session.execute(_put(recording), _rows(recording, left, status="complete"))
         session.execute(
             delete(WorldMMSegment).where(
@@ -118,9 +138,26 @@ def complete(recording: Recording, windows: Sequence[Window]) -> list[Window]:
                 WorldMMSegment.processing_status != "complete",
             )
         )
-        return [window for window in windows if window not in left]
+        return session.scalar(any_row) is not None
 
     return database.transaction(work)
+
+
+def tidy(recording: Recording, remove: Callable[[Collection[int]], None]) -> None:
+    """Has the audio removed of windows that were deleted, by their index, or of ALL of them: work
+    that went on meanwhile may have stored it again. `remove` runs inside the transaction, so that
+    nobody who was asked for them since stores them at that moment.
+    """
+
+    def work(session: Session) -> None:
+        _wait_for_turn(session, recording)
+        index = WorldMMSegment.source_window_index
+        there = set(session.scalars(select(index).where(_of(recording))))
+        gone = _deleted(session, recording)
+        if doomed := ({ALL} if gone >= {ALL} and not there else gone - there - {ALL}):
+            remove(doomed)
+
+    database.transaction(work)
 
 
 def fail_pending(recording: Recording) -> None:
@@ -163,42 +200,49 @@ def _find(session: Session, owner: Owner, memory_id: str, *, limit: int | None) 
     return [Segment(*row) for row in found]
 
 
-_ALL = -1
-"""In place of a window's index."""
+def _doomed(session: Session, owner: Owner, segments: list[Segment]) -> Doomed:
+    """They are of one recording: its windows, or one of them."""
+    recording_id, ids = segments[0].source_session_id, [segment.id for segment in segments]
+    others = select(WorldMMSegment.id).where(
+        owned(owner),
+        WorldMMSegment.source_session_id == recording_id,
+        WorldMMSegment.id.not_in(ids),
+    )
+    return Doomed(segments, recording_id, whole=session.scalar(others.limit(1)) is None)
 
 
-def _note_deleted(
-    session: Session, owner: Owner, memory_id: str, deleted: Sequence[Segment]
-) -> None:
-    """For whoever works on the recording still. Deleted again, it is so from now on."""
-    whole = any(segment.source_session_id == memory_id for segment in deleted)
-    windows = {
-        (segment.source_session_id, _ALL if whole else segment.source_window_index)
-        for segment in deleted
-        if segment.source_session_id is not None and segment.source_window_index is not None
-    }
-    for recording, window in windows:
+def _note_deleted(session: Session, owner: Owner, doomed: Doomed, *, at: int) -> None:
+    """For whoever works on the recording still."""
+    if doomed.recording_id is None:
+        return
+    for window in {ALL} if doomed.whole else doomed.windows:
         noting = insert(DeletedMemory).values(
             organization_id=owner.organization_id,
             user_id=owner.user_id,
-            source_session_id=recording,
+            source_session_id=doomed.recording_id,
             source_window_index=window,
+            deleted_at=moment(at),
         )
         keys = list(inspect(DeletedMemory).primary_key)
-        now = {"deleted_at": func.now()}
-        session.execute(noting.on_conflict_do_update(index_elements=keys, set_=now))
+        again = {"deleted_at": func.greatest(DeletedMemory.deleted_at, moment(at))}
+        session.execute(noting.on_conflict_do_update(index_elements=keys, set_=again))
 
 
 def _left(session: Session, recording: Recording, windows: Sequence[Window]) -> list[Window]:
     """The windows that were not deleted since the recording was asked for."""
+    gone = _deleted(session, recording)
+    return [w for w in windows if not gone & {ALL, w.source_window_index}]
+
+
+def _deleted(session: Session, recording: Recording) -> set[int]:
+    """Windows, or ALL, that were deleted since the recording was asked for."""
     deleted = select(DeletedMemory.source_window_index).where(
         DeletedMemory.organization_id == recording.organization_id,
         DeletedMemory.user_id == recording.user_id,
         DeletedMemory.source_session_id == recording.session_id,
         DeletedMemory.deleted_at >= recording.asked,
     )
-    gone = set(session.scalars(deleted))
-    return [w for w in windows if not gone & {_ALL, w.source_window_index}]
+    return set(session.scalars(deleted))
 
 
 def _wait_for_turn(session: Session, owner: Owner) -> None:

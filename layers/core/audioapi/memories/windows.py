@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from audioapi import objects, settings
 from audioapi.media import wav
-from audioapi.memories import store
+from audioapi.memories import audio, store
 from audioapi.memories.models import Recording, audio_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Recording", "Stored", "Word", "complete", "cut", "fail", "plan", "set_transcript"]
+__all__ = [
+    "Recording",
+    "Stored",
+    "Word",
+    "complete",
+    "cut",
+    "fail",
+    "plan",
+    "set_transcript",
+    "tidy",
+]
 
 SAMPLE_RATE = 16_000
 _SAMPLE_BYTES = 2
@@ -85,21 +95,29 @@ def cut(
             store_window()
 
 
-def complete(recording: Recording, *, samples: int) -> None:
-    """Says that all windows of `samples` are stored. Without any, nothing was heard: it failed."""
+def complete(recording: Recording, *, samples: int) -> bool:
+    """Says that all windows of `samples` are stored, and whether any of them is left that was not
+    deleted meanwhile. Without any, nothing was heard: it failed.
+    """
     windows = _windows(recording, samples)
     if not windows:
         fail(recording)
-    else:
-        # Deleted while the work was done: then nobody could find these any more.
-        gone = store.complete(recording, windows)
-        keys = (audio_key(recording.session_id, window.source_window_index) for window in gone)
-        objects.delete_many(settings.memories().audio_bucket, keys)
+        return True
+    left = store.complete(recording, windows)
+    tidy(recording)
+    return left
 
 
 def fail(recording: Recording) -> None:
     """Says that what is pending won't come."""
     store.fail_pending(recording)
+
+
+def tidy(recording: Recording) -> None:
+    """Removes what was stored of windows that were deleted while the work was done: nobody could
+    find it any more.
+    """
+    store.tidy(recording, lambda windows: audio.remove(recording.session_id, windows))
 
 
 def set_transcript(recording: Recording, words: Sequence[Word]) -> None:

@@ -98,6 +98,7 @@ def _from_json(kept: object) -> object:
 class Task(BaseModel):
     """A task as it is kept. Times are epoch milliseconds; `key` is the recording's, `etag` names
     the version of it that is processed, `start_time` when what it holds began, as far as known.
+    What is `deleted` are its memories, and its results with them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -122,6 +123,7 @@ class Task(BaseModel):
     transcription: Transcription | None = None
     last_failure: str | None = None
     error: str | None = None
+    deleted: bool = False
 
     @property
     def memory_id(self) -> str | None:
@@ -215,7 +217,7 @@ class Result(BaseModel):
     words: int
     text: str | None
     warnings: list[str]
-    urls: Urls
+    urls: Urls | None = Field(description="None once the recording's memories were deleted")
 
 
 class TaskInfo(BaseModel):

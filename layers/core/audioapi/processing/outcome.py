@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audioapi.memories import windows
 from audioapi.observe import logger
-from audioapi.processing import store
+from audioapi.processing import results, store
 from audioapi.processing.models import Status
 from audioapi.webhooks import service as webhooks
 
@@ -47,13 +47,17 @@ def _tell_end(task_id: str, ended: Task | None) -> None:
 
 
 def tell(finished: Task) -> None:
-    """Marks the memories of a failed task, and announces it. A redelivered job does it again, as
-    the first one may have crashed before.
+    """Marks the memories of a failed task, removes what it stored of those that were deleted, and
+    announces it. A redelivered job does it again, as the first one may have crashed before.
     """
     logger.info("task finished", task_id=finished.task_id, status=finished.status)
     memory = recording(finished)
     if memory and finished.status is Status.FAILURE:
         windows.fail(memory)
+    if memory:
+        windows.tidy(memory)
+    if finished.deleted:
+        results.remove(finished.task_id)
     webhooks.announce(
         finished.organization_id,
         finished.user_id,
@@ -70,7 +74,9 @@ def tell(finished: Task) -> None:
 
 
 def recording(task: Task) -> windows.Recording | None:
-    """What its memories are known by; None as long as no file was found."""
+    """What its memories are known by; None as long as no file was found. A session's file is asked
+    for once: what was ever deleted of it stays so.
+    """
     if task.memory_id is None or task.start_time is None:
         return None
     return windows.Recording(
@@ -78,7 +84,7 @@ def recording(task: Task) -> windows.Recording | None:
         organization_id=task.organization_id,
         user_id=task.user_id,
         start_time=task.start_time,
-        asked_at=task.created_at,
+        asked_at=0 if task.session_id else task.created_at,
     )
 
 

@@ -66,11 +66,18 @@ def result(task: Task) -> Result:
         **transcription.model_dump(exclude={"warnings"}),
         memory_id=task.memory_id,
         warnings=[*task.facts.warnings, *transcription.warnings],
-        urls=_urls(task.task_id, transcribed=transcription.recogniser is not None),
+        urls=None if task.deleted else _urls(task.task_id, transcription),
     )
 
 
-def _urls(task_id: str, *, transcribed: bool) -> Urls:
+def remove(task_id: str) -> None:
+    """Removes all of a task's objects. Harmless twice."""
+    objects.delete_many(_bucket(), objects.keys(_bucket(), key(task_id, "")))
+
+
+def _urls(task_id: str, transcription: Transcription) -> Urls:
+    transcribed = transcription.recogniser is not None
+
     def url(name: Name) -> str:
         return objects.presigned_url(_bucket(), key(task_id, name))
 

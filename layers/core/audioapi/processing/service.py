@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audioapi import queues, settings
+from audioapi import idempotency, queues, settings
 from audioapi.clock import now_ms
 from audioapi.problems import AudioApiError, ForbiddenError, TaskNotFoundError, UnprocessableError
 from audioapi.processing import results, store
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
 
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAY_SECONDS = 24 * 3600
+_REQUESTS = uuid.UUID("0a6f3b52-9c1d-4c7e-8f0e-3d9b6a1e52c4")
 
 
-def start(
+def start(  # noqa: PLR0913 — the route's parameters
     caller: Principal,
     user_id: str,
     *,
     file_id: str | None,
     extension: Extension,
     file_name: str | None,
+    idempotency_key: str | None = None,
 ) -> Started:
-    """Queues the processing of the caller's recording: `{file_id}.{extension}`, else `file_name`.
+    """Queues the processing of the caller's recording: `{file_id}.{extension}`, else `file_name`. A
+    request that comes again with its key within a day begins no other task.
 
     Raises ForbiddenError for another user's `user_id`, UnprocessableError for a name that no
     recording can have. Whether there is a recording, the task will tell.
@@ -42,14 +46,17 @@ def start(
     name = _name(file_id, extension, file_name)
     key = recording_key(caller.organization_id, caller.user_id, name)
     new = _task(
-        str(uuid.uuid4()),
+        _task_id(key, idempotency_key),
         caller.organization_id,
         caller.user_id,
         file_id=file_id or name,
         key=key,
     )
-    store.add(new)
-    _queue(new)
+    if idempotency_key and _is_begun(new):
+        _send(new)  # whoever began it may have died before
+    else:
+        store.add(new)
+        _queue(new)
     return Started(task_id=new.task_id)
 
 
@@ -81,6 +88,19 @@ def info(caller: Principal, task_id: str) -> TaskInfo:
         raise TaskNotFoundError(task_id)
     result = results.result(found) if found.status is Status.SUCCESS else None
     return TaskInfo.of(found, result)
+
+
+def _task_id(key: str, idempotency_key: str | None) -> str:
+    """A new one, or that of the same request: its answer may never have been kept. `key` names the
+    recording, and so its owner.
+    """
+    asked = json.dumps([key, idempotency_key])
+    return str(uuid.uuid5(_REQUESTS, asked) if idempotency_key else uuid.uuid4())
+
+
+def _is_begun(new: Task) -> bool:
+    kept = store.task(new.task_id)
+    return kept is not None and new.created_at - kept.created_at < idempotency.KEPT_SECONDS * 1000
 
 
 def _task(task_id: str, organization_id: str, user_id: str, *, file_id: str, key: str) -> Task:

@@ -1,5 +1,6 @@
 """Tasks in one DynamoDB table. Each step is noted once: what is final never changes again, unless
-an operator has a failed one tried again.
+an operator has a failed one tried again, or its recording's memories are deleted. Beside them is,
+under `memory#{memory_id}`, which tasks have made a memory: whoever deletes it finds them by that.
 """
 
 from __future__ import annotations
@@ -53,6 +54,33 @@ def pin(started: Task, *, etag: str, size_bytes: int, start_time: int) -> Task |
     )
 
 
+def note_memory(memory_id: str, maker: Task) -> None:
+    """Notes that the task makes that memory, before there is anything of it."""
+    tables.client().update_item(
+        TableName=_table(),
+        Key=_key(_memory(memory_id)),
+        UpdateExpression="SET #ttl = :ttl ADD tasks :task",
+        ExpressionAttributeNames={"#ttl": "ttl"},
+        ExpressionAttributeValues=tables.marshal({":ttl": maker.ttl, ":task": {maker.task_id}}),
+    )
+
+
+def makers(memory_id: str) -> set[str]:
+    """Ids of the tasks that made a memory; a stream session's has its own."""
+    found = tables.client().get_item(
+        TableName=_table(), Key=_key(_memory(memory_id)), ConsistentRead=True
+    )
+    noted: set[str] = tables.unmarshal(found.get("Item", {})).get("tasks", set())
+    return noted | {memory_id}
+
+
+def discard(task_id: str) -> None:
+    """Notes that its memories were deleted, and so its results are. What isn't finished fails."""
+    if _update(task_id, Status.FAILURE, {"error": _DELETED, "deleted": True}) is None:
+        finished = (Status.SUCCESS, Status.FAILURE)
+        _write(task_id, "SET deleted = :yes REMOVE transcription", finished, {":yes": True})
+
+
 def analysed(task_id: str, facts: Facts) -> Task | None:
     """Notes that all but the transcript is done. As JSON: DynamoDB has no floats."""
     return _update(task_id, Status.STARTED, {"facts": facts.model_dump_json()})
@@ -91,6 +119,13 @@ def retry(task_id: str) -> Task | None:
 def note_failure(task_id: str, failure: str) -> None:
     """Keeps why the last attempt failed, for whoever gives up on the task."""
     _update(task_id, Status.STARTED, {"last_failure": failure})
+
+
+_DELETED = "Its memories were deleted while it was processed"
+
+
+def _memory(memory_id: str) -> str:
+    return f"memory#{memory_id}"
 
 
 def _update(

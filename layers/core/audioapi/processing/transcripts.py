@@ -59,7 +59,9 @@ def transcribe_part(task_id: str, part: int) -> None:
         if part not in task.done_parts:
             _keep_part(task, part)
             task = store.part_done(task_id, part)
-        if task and task.transcribed:
+        if task is None:
+            outcome.open_task(task_id)
+        elif task.transcribed:
             _merge(task)
 
 

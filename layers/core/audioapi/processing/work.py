@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from audioapi.media.errors import LostSoundError, MediaError
 from audioapi.memories import windows
 from audioapi.observe import logger, measure
-from audioapi.processing import analysis, outcome, service, source, store, transcripts
+from audioapi.processing import analysis, outcome, removal, service, source, store, transcripts
 from audioapi.processing.models import SessionFile
 from audioapi.processing.source import RecordingError
 
@@ -39,6 +39,8 @@ def process_recording(task_id: str) -> None:
             return
         if analysed:
             transcripts.begin(analysed)
+        else:
+            outcome.open_task(task_id)
 
 
 def process_session(**file: Any) -> None:
@@ -57,10 +59,12 @@ def _analyse(task: Task) -> Task | None:
         return None
     if pinned.etag != found.etag:
         raise RecordingError("The recording was replaced while it was processed")
+    store.note_memory(recording.session_id, pinned)
     began = time.monotonic()
     facts = analysis.analyse(pinned, found, recording)
     measure({"RealTimeFactor": (time.monotonic() - began) / facts.duration_seconds})
-    windows.complete(recording, samples=facts.samples)
+    if not windows.complete(recording, samples=facts.samples):
+        removal.forget(recording, recording.session_id, whole=True)
     return store.analysed(task.task_id, facts)
 
 

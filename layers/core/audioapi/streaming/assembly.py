@@ -13,7 +13,7 @@ from audioapi import objects, queues, settings, worker
 from audioapi.media import assemble, wav
 from audioapi.media.errors import LostSoundError
 from audioapi.observe import logger, measure
-from audioapi.streaming import chunks, frames, service, store
+from audioapi.streaming import chunks, frames, removal, service, store
 from audioapi.streaming.models import Session, Status
 from audioapi.webhooks import service as webhooks
 
@@ -142,7 +142,9 @@ def _make_file(sealed: Session) -> Session | None:
 def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
     """Whether less is listed than was acknowledged: S3 lists late, or somebody deletes."""
     folded = sealed.folded_chunks if found.folded_to else 0
-    return folded is not None and folded + len(found.names) < sealed.total_chunks
+    if sealed.deleted or folded is None:
+        return False
+    return folded + len(found.names) < sealed.total_chunks
 
 
 @dataclass
@@ -171,7 +173,7 @@ def _assembled(sealed: Session, found: chunks.ChunkList, missing: list[int]) -> 
     Damage doesn't keep the rest from being kept; the session's `error` then says what was lost.
     """
     config = settings.streaming()
-    key = f"{config.audio_storage_path}/{sealed.session_id}.wav"
+    key = removal.file_key(sealed.session_id)
     made = _Made(missing, found.numbered, key)
     pcm = assemble.assemble(
         made.counting(chunks.read(found)),
@@ -230,6 +232,8 @@ def _announce(finished: Session) -> None:
     """May be said twice: after the first time, nobody is connected any more, and a file that is
     processed already isn't processed again.
     """
+    if finished.deleted:  # what was made of it since goes, too
+        finished = removal.remove_audio(finished.session_id) or finished
     queues.send(
         settings.streaming().notifications_queue_url,
         {"session_id": finished.session_id, "frame": _result(finished)},

@@ -247,6 +247,11 @@ def _sequence_numbers(session: Session) -> Iterator[int]:
         yield int(key.removeprefix(prefix))
 
 
+def all_of(session_id: str) -> str:
+    """The prefix of all that is kept of a session's chunks."""
+    return f"chunks/{session_id}/"
+
+
 def _bucket() -> str:
     return settings.streaming().audio_bucket
 

@@ -83,6 +83,7 @@ class Session(BaseModel):
     last_failure: str | None = None
     gave_up: bool = False
     error: str | None = None
+    deleted: bool = False
 
     def awaits(self, *, received_at: int, seq: int | None) -> bool:
         """Whether a chunk that the gateway received then still belongs to this session: until

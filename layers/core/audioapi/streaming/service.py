@@ -171,8 +171,9 @@ def greeting(connection: Connection, session: Session) -> frames.Frame:
 
 
 def download_url(session: Session) -> str | None:
-    bucket = settings.streaming().audio_bucket
-    return objects.presigned_url(bucket, session.file_path) if session.file_path else None
+    if session.deleted or session.file_path is None:
+        return None
+    return objects.presigned_url(settings.streaming().audio_bucket, session.file_path)
 
 
 def _create(

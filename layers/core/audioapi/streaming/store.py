@@ -268,6 +268,16 @@ def _reopen(session_id: str, condition: str, values: Mapping[str, Any]) -> Sessi
     )
 
 
+def discard(session_id: str) -> Session | None:
+    """Notes that its audio was deleted; None if there is no such session."""
+    return _write(
+        session_id,
+        "SET deleted = :yes REMOVE file_path",
+        "attribute_exists(pk)",
+        {":yes": True},
+    )
+
+
 def note_failure(session_id: str, failure: str) -> None:
     """Keeps why the last attempt at its file failed, for whoever gives up on the session."""
     _update(session_id, {"last_failure": failure}, only_if=(Status.CLOSING, Status.SEALED))

@@ -24,6 +24,11 @@ def is_webhook(text: str) -> bool:
     return _WEBHOOK.fullmatch(text) is not None
 
 
+def request(key: str, wanted: str) -> str:
+    """Names a request by its Idempotency-Key and what it asks for."""
+    return f"req_{_digest(key, wanted)[:24]}"
+
+
 def event(organization_id: str, user_id: str, happened: str) -> str:
     """The same for the same `happened`, nobody else's, and without a full stop, whatever that one
     holds: it is the `webhook-id` that is signed.

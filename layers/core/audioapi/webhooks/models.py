@@ -30,7 +30,9 @@ class DeliveryStatus(StrEnum):
 
 
 class Webhook(BaseModel):
-    """A webhook as it is kept. Times are epoch milliseconds."""
+    """A webhook as it is kept. Times are epoch milliseconds; `request` names the one that made it,
+    None if that had no Idempotency-Key.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,6 +45,7 @@ class Webhook(BaseModel):
     secret: str
     created_at: int
     disabled_at: int | None = None
+    request: str | None = None
 
 
 class Attempt(BaseModel):

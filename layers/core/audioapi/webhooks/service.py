@@ -54,8 +54,12 @@ def announce(
     logger.info("event announced", event_type=event_type, event_id=event_id)
 
 
-def create(caller: Principal, wanted: NewWebhook) -> CreatedWebhook:
-    """Raises UnprocessableError for a URL that a webhook may not have, LimitExceededError if the
+def create(
+    caller: Principal, wanted: NewWebhook, idempotency_key: str | None = None
+) -> CreatedWebhook:
+    """A new webhook; the same one for a request that comes again with its key within a day.
+
+    Raises UnprocessableError for a URL that a webhook may not have, LimitExceededError if the
     caller has as many as may be, UnavailableError if the URL's host can't be looked up in time.
     """
     caller.require("write")
@@ -67,6 +71,7 @@ def create(caller: Principal, wanted: NewWebhook) -> CreatedWebhook:
         user_id=caller.user_id,
         secret=signature.new_secret(),
         created_at=now_ms(),
+        request=idempotency_key and ids.request(idempotency_key, wanted.model_dump_json()),
     )
     try:
         return CreatedWebhook.of(store.add(new))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from audioapi import settings, tables
+from audioapi import idempotency, settings, tables
 from audioapi.webhooks import ids
 from audioapi.webhooks.models import Attempt, Delivery, DeliveryStatus, Webhook
 
@@ -32,15 +32,31 @@ class NoSlotError(Exception):
 
 
 def add(webhook: Webhook) -> Webhook:
-    """Keeps a new webhook in a free slot, with the id that goes with it; NoSlotError if all are
-    taken. Slots, other than a count, need no second write that a crash could leave out.
+    """Keeps a new webhook in a free slot, with the id that goes with it; the one that the same
+    request has made before, if it has. Raises NoSlotError if all slots are taken: other than a
+    count, they need no second write that a crash could leave out.
     """
-    taken = {ids.slot(kept.id) for kept in webhooks(webhook.organization_id, webhook.user_id)}
-    for slot in range(SLOTS):
+    taken: set[int] = set()
+    while True:
+        kept = webhooks(webhook.organization_id, webhook.user_id)
+        if same := next((other for other in kept if _same_request(webhook, other)), None):
+            return same
+        taken |= {ids.slot(other.id) for other in kept}
+        slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
+        if slot is None:
+            raise NoSlotError
         placed = webhook.model_copy(update={"id": ids.new_webhook(slot)})
-        if slot not in taken and _put_new(_webhook_item(placed)):
+        if _put_new(_webhook_item(placed)):
             return placed
-    raise NoSlotError
+        taken.add(slot)
+
+
+def _same_request(new: Webhook, kept: Webhook) -> bool:
+    """Whether one request came twice: it makes one webhook, also if the first died before its
+    answer was kept.
+    """
+    recently = new.created_at - kept.created_at < idempotency.KEPT_SECONDS * 1000
+    return new.request is not None and new.request == kept.request and recently
 
 
 def webhooks(organization_id: str, user_id: str) -> list[Webhook]:
