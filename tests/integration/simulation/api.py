@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import forms
 from tests.integration.simulation.network import Trouble
 from tests.integration.simulation.scheduler import Inbox
 
@@ -21,9 +23,12 @@ _TRIES = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request says besides its path; `once` is its Idempotency-Key."""
+    """What a request says besides its path; `once` is its Idempotency-Key. Its body is an object,
+    as JSON, or the bytes of a form.
+    """
 
     body: object = None
+    form: bytes | None = None
     once: str | None = None
     query: dict[str, str] = field(default_factory=dict)
 
@@ -106,6 +111,9 @@ class Api:
         event["queryStringParameters"] = asked.query
         if asked.body is not None:
             event["body"] = json.dumps(asked.body)
+        if asked.form is not None:
+            event["headers"]["content-type"] = forms.CONTENT_TYPE
+            event["body"] = base64.b64encode(asked.form).decode()
         return event
 
 

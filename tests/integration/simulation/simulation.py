@@ -192,6 +192,7 @@ def simulated(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> Itera
         for module in (idempotency, base, datarecord, dynamodb):
             patch.setattr(module, "dt", _powertools_clock(lambda: now_ns() / 1e9))
         patch.setattr(time, "sleep", scheduler.sleep)
+        patch.setattr(time, "monotonic", lambda: scheduler.now)
         patch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
         patch.setattr(objects, "ThreadPoolExecutor", AtOnce)
         for family in world.families:
