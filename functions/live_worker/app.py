@@ -17,4 +17,9 @@ def look(message: dict[str, Any], delivery: jobs.Delivery) -> None:
     worker.hear(message["session_id"], delivery)
 
 
-lambda_handler = jobs.handler(look, queue_url=settings.live().live_queue_url)
+# A conversation's messages all say the same, to look at it: their order doesn't matter.
+lambda_handler = jobs.handler(
+    look,
+    queue_url=settings.live().live_queue_url,
+    passing_hours=settings.worker().passing_failure_hours,
+)

@@ -114,7 +114,7 @@ def handler(
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """A handler for `queue_url`'s messages, JSON objects, each of which is given to `work`. If it
     fails for a reason that passes, a message less than `passing_hours` old is sent again: a copy
-    has been received by nobody yet. (A FIFO queue can't have that: it would change the order.)
+    has been received by nobody yet. In a FIFO queue, that changes the order of its group.
     """
 
     @logger.inject_lambda_context(clear_state=True)
@@ -145,6 +145,8 @@ def _done(
     logger.set_correlation_id(queues.correlation_id(record))
     queue, began = record["eventSourceARN"].rpartition(":")[2], time.monotonic()
     try:
+        if seconds := queues.early(record):
+            raise RetryLaterError(seconds)  # noqa: TRY301 — as its work would
         work(json.loads(record["body"]), delivery)
     except RetryLaterError as later:
         logger.info("message comes back later", seconds=round(later.seconds, 1))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CORRELATION_ID, _TIMES, _FIRST_SENT = "correlation_id", "times_sent_again", "first_sent"
 _LONGEST_RETRY_SECONDS = 300
+_LONGEST_WAIT_SECONDS = 30  # all of its group wait with it
 # 12 h counted from when the message was received, which a function's time-out may lie back.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
 _LONGEST_VISIBILITY_SECONDS = 12 * 3600 - 900
@@ -63,19 +64,40 @@ def send_in_order(
 
 def send_again(queue_url: str, record: Mapping[str, Any]) -> None:
     """Sends what a function's record says once more, after 1, 2, 4 … 300 seconds by how often that
-    was done, with the time of the first.
+    was done, with the time of the first. In a FIFO queue it comes behind those of its group, and
+    it is for whoever receives it to wait: see `early`.
     """
-    times = int(_attribute(record, _TIMES) or 0)
+    group, times = record["attributes"].get("MessageGroupId"), _times(record)
+    if group:  # what was received twice, and fails twice, is sent once
+        place: Any = {"MessageGroupId": group, "MessageDeduplicationId": record["messageId"]}
+    else:
+        place = {"DelaySeconds": _pause(times)}
     client().send_message(
         QueueUrl=queue_url,
         MessageBody=record["body"],
-        DelaySeconds=_pause(times),
         MessageAttributes={
             **_attributes(),
             _TIMES: {"DataType": "Number", "StringValue": str(times + 1)},
             _FIRST_SENT: {"DataType": "Number", "StringValue": str(first_sent(record))},
         },
+        **place,
     )
+
+
+def early(record: Mapping[str, Any]) -> int:
+    """The seconds that are to be waited still for what a function's record says, which was sent
+    again: a FIFO queue takes no delay, so its messages wait when they are received first.
+    """
+    attributes = record["attributes"]
+    waited = "MessageGroupId" not in attributes or int(attributes["ApproximateReceiveCount"]) > 1
+    if waited or not (times := _times(record)):
+        return 0
+    return min(_pause(times - 1), _LONGEST_WAIT_SECONDS)
+
+
+def _times(record: Mapping[str, Any]) -> int:
+    """How often it was sent again."""
+    return int(_attribute(record, _TIMES) or 0)
 
 
 def first_sent(record: Mapping[str, Any]) -> int:

@@ -283,6 +283,22 @@ def test_a_failure_that_passes_is_tried_by_the_age_of_its_message(
     assert not run_away(waiting)
 
 
+def test_in_a_fifo_queue_a_copy_waits_when_it_is_received(sqs: FakeSqs) -> None:
+    """Behind the others of its group, as the queue takes no delay of one message."""
+    group = {"MessageGroupId": "live_5f0d3a91", "SentTimestamp": str(now_ms())}
+    first = {**RECORD, "attributes": {**RECORD["attributes"], **group}}
+    assert run_away(first)
+    copy = again(sqs.sent[-1], at=now_ms())
+    assert sqs.sent[-1]["MessageGroupId"] == "live_5f0d3a91"
+    assert sqs.sent[-1]["MessageDeduplicationId"] == RECORD["messageId"]
+    assert "DelaySeconds" not in sqs.sent[-1]
+    copy["attributes"] |= group
+    assert run(lambda *_: pytest.fail("it is early"), copy) == [RECORD["messageId"]]
+    assert sqs.visibility == {RECORD["receiptHandle"]: 1}
+    copy["attributes"]["ApproximateReceiveCount"] = "2"
+    assert run(lambda *_: None, copy) == []
+
+
 def test_a_failure_of_the_work_itself_is_tried_by_count(sqs: FakeSqs) -> None:
     assert not run_away(record("a", attempt=2) | {"messageAttributes": {}}, ValueError("no audio"))
     assert sqs.sent == []
