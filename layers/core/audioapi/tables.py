@@ -127,10 +127,9 @@ def count_if(  # noqa: PLR0913 — the same, and one more
 
 def _was_refused(error: Exception) -> bool:
     """Whether it says that nothing was carried out: a throttle does, no answer doesn't."""
-    return (
-        isinstance(error, ClientError)
-        and error.response["ResponseMetadata"].get("HTTPStatusCode") == HTTPStatus.BAD_REQUEST
-    )
+    return isinstance(error, ClientError) and error.response["ResponseMetadata"].get(
+        "HTTPStatusCode"
+    ) in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _update_request(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MISSED_SECONDS = 60.0
 """After which the message of a worker that was killed is seen again: WorkerMissedSeconds."""
 _CLOCK_OFF = 300.0
+UNLIMITED = 1000
+"""Attempts of what no other queue takes: for as long as SQS keeps it."""
 
 
 class Functions:
