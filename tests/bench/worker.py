@@ -84,7 +84,6 @@ def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
         closing.session_id,
         closing_at=now_ms(),
         expected_chunks=closing.total_chunks,
-        now=now_ms(),
     )
     taken = cost(lambda: jobs("assemble_session")(closing.session_id))
     finished = _kept(closing.session_id)

@@ -60,6 +60,7 @@ CACHED = (
     settings.live_failed,
     settings.health,
     tables.client,
+    tables._client_that_asks_once,
     queues.client,
     objects.client,
     store.connection,

@@ -85,8 +85,9 @@ class RetryLaterError(Exception):
 Work = Callable[[Message, Delivery], None]
 
 _HOUR_MS = 3_600_000
-_BUSY = frozenset(
+_PASSING = frozenset(
     {
+        "AccessDeniedException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -96,7 +97,9 @@ _BUSY = frozenset(
         "TransactionConflictException",
     }
 )
-"""What services say who are asked too much: with 400, some of them."""
+"""What services say, with 400, who are asked too much, and DynamoDB of a policy that somebody
+will put right: it says nothing of the work. (S3's AccessDenied may be about an object that isn't.)
+"""
 
 
 def passes(error: Exception) -> bool:
@@ -104,7 +107,8 @@ def passes(error: Exception) -> bool:
     if isinstance(error, sdk.ClientError):
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         return (
-            status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.response["Error"]["Code"] in _BUSY
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            or error.response["Error"]["Code"] in _PASSING
         )
     return isinstance(error, UnavailableError | sdk.ConnectionError | sdk.HTTPClientError)
 

@@ -9,13 +9,16 @@ mark in its item, by which it is known again.
 from __future__ import annotations
 
 import secrets
+import time
 from decimal import Decimal
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +29,18 @@ _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
+_PAUSES = (0.05, 0.1, 0.2, 0.4)
+"""Seconds before a counting write is tried again."""
+
+
 @cache
 def client() -> DynamoDBClient:
     return boto3.client("dynamodb")
+
+
+@cache
+def _client_that_asks_once() -> DynamoDBClient:
+    return boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
 
 
 def marshal(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,17 +95,68 @@ def update_if(  # noqa: PLR0913 — a conditional update has so many parts
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
     """
     mark = _new_mark()
-    named: Any = {"ExpressionAttributeNames": names} if names else {}  # empty ones are refused
+    request = _update_request(table, key, update, condition, names)
+    return _updated(client(), request, values, mark)
+
+
+def count_if(  # noqa: PLR0913 — the same, and one more
+    table: str,
+    key: Mapping[str, str],
+    update: str,
+    condition: str,
+    values: Mapping[str, Any],
+    *,
+    again: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """The same of an item that many write at once, of which one may have put its mark in place of
+    ours before we ask again. If it isn't known whether the first try was carried out, the `again`
+    ones are used in place of those `values`: what they count is rather missed than counted twice.
+    """
+    mark = _new_mark()
+    request = _update_request(table, key, update, condition, names)
+    for pause in _PAUSES:
+        try:
+            return _updated(_client_that_asks_once(), request, values, mark)
+        except (BotoCoreError, ClientError) as error:
+            if not _was_refused(error):
+                values = {**values, **again}
+        time.sleep(pause)
+    return _updated(_client_that_asks_once(), request, values, mark)
+
+
+def _was_refused(error: Exception) -> bool:
+    """Whether it says that nothing was carried out: a throttle does, no answer doesn't."""
+    return isinstance(error, ClientError) and error.response["ResponseMetadata"].get(
+        "HTTPStatusCode"
+    ) in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _update_request(
+    table: str,
+    key: Mapping[str, str],
+    update: str,
+    condition: str,
+    names: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    named = {"ExpressionAttributeNames": names} if names else {}  # empty ones are refused
+    return {
+        "TableName": table,
+        "Key": marshal(key),
+        "UpdateExpression": _marking(update),
+        "ConditionExpression": f"({condition}) AND NOT {_MARK} = :{_MARK}",
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        **named,
+    }
+
+
+def _updated(
+    asked: DynamoDBClient, request: Mapping[str, Any], values: Mapping[str, Any], mark: str
+) -> dict[str, Any] | None:
     try:
-        updated = client().update_item(
-            TableName=table,
-            Key=marshal(key),
-            UpdateExpression=_marking(update),
-            ConditionExpression=f"({condition}) AND NOT {_MARK} = :{_MARK}",
-            ExpressionAttributeValues=marshal({**values, f":{_MARK}": mark}),
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **named,
+        updated = asked.update_item(
+            **request, ExpressionAttributeValues=marshal({**values, f":{_MARK}": mark})
         )
     except ClientError as error:
         if condition_failed(error):

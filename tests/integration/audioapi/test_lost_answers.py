@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.core.botocore_stubber import BotocoreStubber
 
 from audioapi import objects, settings, tables
+from audioapi.clock import now_ms
 from audioapi.streaming import assembly, store
 from audioapi.streaming.models import Status
 from tests.audio import pcm, samples_of
@@ -16,7 +17,7 @@ from tests.integration.audioapi.faults import DeadError, die
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.template.model import Stack
 
@@ -202,3 +203,35 @@ def test_other_bytes_of_a_taken_number_are_refused(session_id: str) -> None:
     assert answer["error"].startswith("seq is taken")
     assert (answer["seq"], answer["next_seq"]) == (0, 1)
     assert say(audio(AUDIO, 0))["message"] == "Chunk processed successfully"
+
+
+@pytest.fixture
+def meanwhile(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What others do between a write to a session, whose answer is lost, and its second try."""
+    others: list[Callable[[], object]] = []
+    send = BotocoreStubber.__call__
+
+    def answer(stub: BotocoreStubber, event_name: str, request: Any, **_: Any) -> Any:
+        response = send(stub, event_name, request)
+        if others and event_name.endswith("UpdateItem") and b"session#" in request.body:
+            others.pop()()
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return response
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", answer)
+    return others
+
+
+def test_no_chunk_is_counted_twice(session_id: str, meanwhile: list[Callable[[], object]]) -> None:
+    meanwhile.append(lambda: say(audio(AUDIO, 1)))
+    assert say(audio(AUDIO, 0))["chunk_count"] == 2
+
+
+def test_a_close_has_its_file_made_whoever_wrote_meanwhile(
+    session_id: str, meanwhile: list[Callable[[], object]]
+) -> None:
+    say(audio(AUDIO, 0))
+    meanwhile.append(lambda: say(audio(AUDIO, 1), at=now_ms() - 1000))
+    say(CLOSE)
+    assert kept(session_id).job_sent
+    assert received("JobsQueue")

@@ -30,6 +30,8 @@ _CLOCK_OFF = 300.0
 _DEDUPLICATED_SECONDS = 300.0
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 """
+UNLIMITED = 1000
+"""Attempts of what no other queue takes: for as long as SQS keeps it."""
 
 
 class Functions:

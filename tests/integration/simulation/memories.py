@@ -29,7 +29,7 @@ from audioapi.streaming.models import Session
 from audioapi.streaming.models import Status as SessionStatus
 from tests.audio import samples_of, wav
 from tests.integration.simulation.api import Api, Asked
-from tests.integration.simulation.functions import Source
+from tests.integration.simulation.functions import UNLIMITED, Source
 from tests.integration.simulation.network import Call, Trouble
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class Memories:
 
     def sources(self) -> Iterator[Source]:
         yield Source("JobsQueue", "jobs_worker", attempts=5, dead="JobsFailedQueue")
-        yield Source("JobsFailedQueue", "jobs_failed", attempts=5)
+        yield Source("JobsFailedQueue", "jobs_failed", attempts=UNLIMITED)
 
     def begin(self) -> Iterator[Process]:
         _empty()

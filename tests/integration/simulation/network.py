@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,8 @@ class Trouble(StrEnum):
     CONFLICT = "it was answered with a conflict"
     SLOW = "it took long"
     AWAY = "the service was away"
+    READ_ONLY = "its table took no writes"
+    LISTED_LATE = "the last object wasn't listed yet"
     LOST = "it was lost"
     TWICE = "it came twice"
     LATE = "it came late"
@@ -70,6 +73,10 @@ _ANYWHERE = (
 _RATES = (0.01, 0.03, 0.1, 0.3)
 _AWAY_SECONDS = (5.0, 45.0, 120.0)
 """How long a service may be away."""
+_WRITES = "dynamodb writes"
+_READING = ("Get", "BatchGet", "Query", "Scan", "Describe")
+_LAST_ENTRY = re.compile(r"<Contents>(?:(?!<Contents>).)*</Contents>(?!.*<Contents>)", re.DOTALL)
+"""Of S3's list."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,9 @@ class Plan:
         self.rate = chance.choice(_RATES)
         # Few kinds of trouble at a time: together, each would keep others from coming into play.
         self.kinds = {each for each in Trouble if chance.random() < 0.3}
+        if Trouble.LISTED_LATE in self.kinds:
+            # Of a chunk that perhaps was counted, and perhaps wasn't, nothing tells but the list.
+            self.kinds -= {Trouble.LOST_ANSWER, Trouble.LOST_REQUEST, Trouble.INTERNAL}
         self.began = 0.0
         self.away = list(self._outages(chance))
 
@@ -113,6 +123,9 @@ class Plan:
         if Trouble.AWAY in self.kinds and chance.random() < 0.5:
             start = chance.uniform(0, 120)
             yield "database", start, start + chance.choice(_AWAY_SECONDS)
+        if Trouble.READ_ONLY in self.kinds:
+            start = chance.uniform(0, 120)
+            yield _WRITES, start, start + chance.choice(_AWAY_SECONDS)
 
     def happens(self, cause: str, kinds: Collection[Trouble], *, now: float) -> Trouble | None:
         """One of these, or nothing."""
@@ -142,7 +155,7 @@ class Plan:
 @dataclass(frozen=True)
 class Call:
     """What leaves a process: to whom, what they do, and what it sees of troubles they have with it,
-    and if nothing comes of it.
+    if nothing comes of it, and, of a write to a table, if that takes none.
     """
 
     service: str
@@ -150,6 +163,7 @@ class Call:
     perform: Callable[[], Any]
     answers: Mapping[Trouble, Callable[[], Any]]
     lost: Callable[[], Any]
+    refused: Callable[[], Any] | None = None
 
 
 def _to_aws(
@@ -163,7 +177,17 @@ def _to_aws(
         for (of, trouble), answer in ANSWERS.items()
         if of == service
     }
-    return Call(service, operation, perform, answers, lost)
+    if operation == "ListObjectsV2":
+        answers[Trouble.LISTED_LATE] = partial(_without_the_last, request, perform)
+    writes = service == "dynamodb" and not operation.startswith(_READING)
+    refused = partial(error, request, service, 400, "AccessDeniedException") if writes else None
+    return Call(service, operation, perform, answers, lost, refused)
+
+
+def _without_the_last(request: AWSPreparedRequest, perform: Callable[[], Any]) -> AWSResponse:
+    listed = perform()
+    text = _LAST_ENTRY.sub("", listed.content.decode())
+    return respond(request, listed.status_code, text, dict(listed.headers))
 
 
 Around = Callable[[str, AWSPreparedRequest, Callable[[], Any]], Any]
@@ -215,6 +239,12 @@ class Network:
         self._scheduler.sleep(self._seconds(cause, trouble))
         if trouble is None and self._plan.is_away(call.service, now=self._scheduler.now):
             trouble = Trouble.UNAVAILABLE
+        if (
+            trouble is None
+            and call.refused
+            and self._plan.is_away(_WRITES, now=self._scheduler.now)
+        ):
+            return call.refused()
         if trouble is Trouble.KILLED_BEFORE:
             self._scheduler.kill(process)
         if trouble is Trouble.LOST_REQUEST:

@@ -13,7 +13,7 @@ from audioapi.streaming import chunks, service, store
 from audioapi.streaming.messages import FINALIZED
 from audioapi.streaming.models import Status
 from tests.audio import samples_of
-from tests.integration.simulation.functions import Source
+from tests.integration.simulation.functions import UNLIMITED, Source
 from tests.integration.simulation.stream import Client, Gateway, Streamed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Streams:
 
     def sources(self) -> Iterator[Source]:
         yield Source("JobsQueue", "jobs_worker", attempts=5, dead="JobsFailedQueue")
-        yield Source("JobsFailedQueue", "jobs_failed", attempts=5)
+        yield Source("JobsFailedQueue", "jobs_failed", attempts=UNLIMITED)
         yield Source(NOTICES, "stream_notify", attempts=5)
 
     def begin(self) -> Iterator[Process]:
@@ -108,8 +108,8 @@ class Streams:
             return
         if known.ungreeted:
             yield f"it heard {known.ungreeted}, and was never greeted"
-        if session.status is Status.ERROR:
-            yield f"its session failed: {session.error}"
+        if session.error:
+            yield f"its session is {session.status}: {session.error}"
         found = list(self._file(session.file_path))
         expected = [chunk for chunk in known.chunks if chunk in found]
         if found != expected:

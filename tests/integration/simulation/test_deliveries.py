@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.soak
 def test_what_is_announced_arrives(runs: Runs, soak: Soak) -> None:
-    runs.hold([Deliveries], soak, few=50)
+    runs.hold([Deliveries], soak, few=30)
 
 
 def test_a_seed_gives_the_same_run(runs: Runs) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.soak
 def test_what_is_deleted_stays_so(runs_with_database: Runs, soak: Soak) -> None:
-    runs_with_database.hold([Memories], soak, few=40)
+    runs_with_database.hold([Memories], soak, few=25)
 
 
 def test_a_seed_gives_the_same_run(runs_with_database: Runs) -> None:

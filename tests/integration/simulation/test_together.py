@@ -18,4 +18,4 @@ if TYPE_CHECKING:
 
 @pytest.mark.soak
 def test_all_hold_at_once(runs_with_database: Runs, soak: Soak) -> None:
-    runs_with_database.hold([Streams, Memories, Deliveries, Uploads], soak, few=10)
+    runs_with_database.hold([Streams, Memories, Deliveries, Uploads], soak, few=4)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.soak
 def test_an_upload_ends_as_it_was_answered(runs: Runs, soak: Soak) -> None:
-    runs.hold([Uploads], soak, few=40)
+    runs.hold([Uploads], soak, few=25)
 
 
 def test_a_seed_gives_the_same_run(runs: Runs) -> None:

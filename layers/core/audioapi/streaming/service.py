@@ -99,8 +99,8 @@ def close_session(
     """Closes it and has its file made, after chunks that are on their way had time to arrive.
 
     `expected_chunks` is how many there are, if the client says so: then the worker waits for just
-    those. The session as it is afterwards, also if it was closed before. One whose file was given
-    up has it tried again.
+    those. The session as it is afterwards, also if it was closed before: perhaps by this very
+    close, whose answer was lost. One whose file was given up has it tried again.
     """
     closing = store.close(
         session.session_id, closing_at=received_at, expected_chunks=expected_chunks
@@ -108,7 +108,10 @@ def close_session(
     if closing is not None:
         _closed(closing)
         return closing
-    return reopen(session.session_id) or store.session(session.session_id) or session
+    found = reopen(session.session_id) or store.session(session.session_id) or session
+    if found.status is Status.CLOSING and not found.job_sent:
+        send_job(found)
+    return found
 
 
 def reopen(session_id: str) -> Session | None:

@@ -143,14 +143,15 @@ def detach(gone: Connection) -> None:
 def commit_chunk(
     session_id: str, *, size: int, numbered: bool, new: bool, received_at: int
 ) -> Session:
-    """Counts a durable chunk, once; the session as it is then.
+    """Counts a durable chunk, at most once; the session as it is then.
 
     Raises NotOpenError if the session was sealed, so that nothing is acknowledged that the worker
     may have missed, and NumberingError if its other chunks are numbered and this one not.
     """
     added = int(new)
-    committed = _write(
-        session_id,
+    committed = tables.count_if(
+        _table(),
+        _session_key(session_id),
         "SET last_activity = :received_at, numbered = :numbered "
         "ADD total_chunks :chunks, bytes_received :bytes",
         "#status IN (:active, :closing) "
@@ -163,13 +164,14 @@ def commit_chunk(
             ":active": Status.ACTIVE,
             ":closing": Status.CLOSING,
         },
+        again={":chunks": 0, ":bytes": 0},
         names={"#status": "status"},
     )
     if committed is None:
         kept = session(session_id)
         open_still = kept is not None and kept.status in (Status.ACTIVE, Status.CLOSING)
         raise NumberingError if open_still else NotOpenError
-    return committed
+    return Session.model_validate(committed)
 
 
 def touch(session_id: str, *, at: int) -> Session | None:
