@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
 from audioapi.analysis import metrics
-from audioapi.analysis.live import chunks, event_stream, store
+from audioapi.analysis.live import chunks, event_stream, service, store
 from audioapi.analysis.live.models import Status
 from audioapi.analysis.recognition import diarisation
 from audioapi.identity import Principal, put_api_key
@@ -25,7 +25,7 @@ from tests import forms
 from tests.integration.audioapi.functions import app
 from tests.integration.simulation import served
 from tests.integration.simulation.api import Api, Asked
-from tests.integration.simulation.functions import Source
+from tests.integration.simulation.functions import UNLIMITED, Source
 from tests.integration.simulation.network import Trouble
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 QUEUE, DEAD = "LiveQueue.fifo", "LiveFailedQueue.fifo"
 _API_KEY, _CALLER = "live-key", Principal("frank", "live-1")
-_ATTEMPTS, _UNLIMITED = 5, 100
+_ATTEMPTS = 5
 _IDLE_SECONDS = 5
 _TTL_SECONDS = 3600
 _RETRY_SECONDS, _TAKEN_SECONDS, _PATIENCE_SECONDS = 2.0, 20.0, 900.0
@@ -106,6 +106,7 @@ class Speaker:
     talk: Talk
     api: Api
     words: list[str]
+    begins_after: float
     pauses: list[float]
     ends: str | None
     keeps_alive: bool
@@ -114,7 +115,7 @@ class Speaker:
     over: bool = False
 
     def run(self) -> None:
-        self.talk.world.scheduler.sleep(self.pauses[-1])
+        self.talk.world.scheduler.sleep(self.begins_after)
         if self.talk.begun(self.api):
             self._speak()
             self.end()
@@ -237,12 +238,43 @@ class Listener:
         return away or Trouble.CLOCK in self.talk.world.plan.kinds
 
 
+class Traces:
+    """What is left of conversations in the bucket, but for what came when it was being removed."""
+
+    def __init__(self, world: World) -> None:
+        self._scheduler = world.scheduler
+        self._put_at: dict[str, float] = {}
+        self._removed_at: dict[str, float] = {}
+
+    def patch(self, patch: pytest.MonkeyPatch) -> None:
+        put, remove = objects.put, service.delete_chunks
+
+        def note_put(bucket: str, key: str, data: bytes, *, content_type: str) -> None:
+            try:
+                put(bucket, key, data, content_type=content_type)
+            finally:
+                self._put_at[key] = self._scheduler.now
+
+        def note_removal(session: LiveSession) -> None:
+            self._removed_at[session.session_id] = self._scheduler.now
+            remove(session)
+
+        patch.setattr(objects, "put", note_put)
+        patch.setattr(service, "delete_chunks", note_removal)
+
+    def left(self, session_id: str) -> list[str]:
+        removed_at = self._removed_at.get(session_id, 0.0)
+        keys = objects.keys(_bucket(), f"live/{session_id}/")
+        return [key for key in keys if not removed_at < self._put_at[key]]
+
+
 @dataclass(eq=False)
 class Talk:
     """A conversation, which its first speaker starts."""
 
     name: str
     world: World
+    traces: Traces
     once: str | None
     speakers: list[Speaker] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
@@ -287,7 +319,7 @@ class Talk:
         yield from self._wrong_of_end(session, counted)
         for listener in self.listeners:
             yield from (f"{listener.name}: {reason}" for reason in listener.wrong())
-        if left := [*objects.keys(_bucket(), f"live/{self.session_id}/")]:
+        if left := self.traces.left(self.session_id):
             yield f"{left} are left behind"
 
     def _counted(self, session: LiveSession) -> list[str]:
@@ -357,6 +389,7 @@ class Live:
         self._api = Api(world, _API_KEY)
         chance = random.Random(f"{world.plan.seed} live")
         self._server = served.Server(world, "live_events")
+        self._traces = Traces(world)
         self._talks = [
             self._some_talk(chance, n) for n in range(1, chance.choice((1, 1, 1, 2)) + 1)
         ]
@@ -365,7 +398,8 @@ class Live:
 
     def _some_talk(self, chance: random.Random, number: int) -> Talk:
         name = f"talk {number}"
-        talk = Talk(name, self._world, f"once-{number}" if chance.random() < 0.5 else None)
+        once = f"once-{number}" if chance.random() < 0.5 else None
+        talk = Talk(name, self._world, self._traces, once)
         ends = "cancel" if chance.random() < 0.2 else "finalize"
         letters = chance.choice(("a", "a", "a", "aa", "ab"))
         count = chance.choice((0, 1, 2, 3, 3, 4, 5))
@@ -377,7 +411,8 @@ class Live:
                     talk,
                     self._api,
                     [f"{number}{letter}{n}{stop}" for n, stop in enumerate(full_stops)],
-                    [chance.choice((0.1, 0.1, 1.0, 9.0)) for _ in range(count + 1)],
+                    chance.choice((0.0, 2.0, 20.0, 60.0)),
+                    [chance.choice((0.1, 0.1, 1.0, 9.0)) for _ in range(count)],
                     ends if nth == 1 or chance.random() < 0.5 else None,
                     keeps_alive=chance.random() < 0.1,
                 )
@@ -400,10 +435,11 @@ class Live:
         patch.setattr(metrics, "_forgiven", lambda _: None)  # what isn't counted fails nothing
         patch.setattr(app("live_events"), "time", served.clock_of(self._world.scheduler))
         served.patch_threads(patch)
+        self._traces.patch(patch)
 
     def sources(self) -> Iterator[Source]:
         yield Source(QUEUE, "live_worker", attempts=_ATTEMPTS, dead=DEAD)
-        yield Source(DEAD, "live_failed", attempts=_UNLIMITED)
+        yield Source(DEAD, "live_failed", attempts=UNLIMITED)
 
     def begin(self) -> Iterator[Process]:
         put_api_key(_API_KEY, _CALLER)

@@ -89,13 +89,18 @@ class LiveSession(BaseModel):
         """Whether that is its last chunk, which comes again when the answer was lost."""
         return seq == self.next_chunk_seq - 1 and digest == self.chunk_digest
 
+    @property
+    def prefix(self) -> str:
+        """Of the keys of all that is kept of it while it goes on."""
+        return f"live/{self.session_id}/"
+
     def chunk_key(self, seq: int, digest: str) -> str:
         """Where a chunk is. Two that claim one number are two objects; a digest names the one."""
-        return f"live/{self.session_id}/chunks/{seq:09d}-{digest}"
+        return f"{self.prefix}chunks/{seq:09d}-{digest}"
 
     def fold_key(self, first: int, last: int) -> str:
         """Where the bytes of those chunks and all between them are one object."""
-        return f"live/{self.session_id}/folds/{first:09d}-{last:09d}"
+        return f"{self.prefix}folds/{first:09d}-{last:09d}"
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,11 @@ def settle(session: LiveSession, outcome: Status) -> None:
 
 
 def delete_chunks(session: LiveSession) -> None:
-    objects.delete_many(settings.analysis().audio_bucket, store.object_keys(session))
+    """Also those that were refused or never counted, and folds that nobody came to note: what is
+    listed, as only the bucket knows of all of them.
+    """
+    bucket = settings.analysis().audio_bucket
+    objects.delete_many(bucket, objects.keys(bucket, session.prefix))
 
 
 def log(session: LiveSession, message: str, **keys: Any) -> None:

@@ -170,12 +170,6 @@ def folds(session_id: str) -> dict[int, int]:
     return {items.number(item): item["last"] for item in kept}
 
 
-def object_keys(session: LiveSession) -> list[str]:
-    """Keys of all objects that have chunks, those of the folds too."""
-    folded = [session.fold_key(*fold) for fold in folds(session.session_id).items()]
-    return [*chunk_keys(session), *folded]
-
-
 def take_over(session_id: str, token: str) -> Cursor | None:
     """Makes `token` the session's worker: whoever was can write nothing any more. How far the work
     is; None if there is no such session.

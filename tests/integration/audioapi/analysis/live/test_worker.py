@@ -41,6 +41,7 @@ from tests.integration.audioapi.analysis.live.live_worker_calls import (
     TALK,
     FakeRecogniser,
     artifact,
+    bucket,
     do,
     failure,
     give_back,
@@ -162,6 +163,16 @@ def test_what_was_found_is_kept_and_the_chunks_are_not() -> None:
     assert [it["text"] for it in timeline] == [it["text"] for it in said]
     outputs = json.loads(artifact(conversation_id, "agent_outputs.json"))
     assert outputs["insights"] == dict(told(session_id))["summary_update"]["insights"]
+    assert objects_of(session_id) == []
+
+
+def test_chunks_that_were_never_counted_go_with_the_others() -> None:
+    """Of two with one number one was refused, and a worker died before it had noted its fold."""
+    session_id = finalized(TALK, suffix=".wav")
+    session = kept(session_id)
+    for key in (session.chunk_key(1, "0" * 64), session.fold_key(0, 2)):
+        objects.put(bucket(), key, b"refused", content_type="application/octet-stream")
+    work()
     assert objects_of(session_id) == []
 
 
