@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.soak
 def test_what_was_acknowledged_is_told(runs: Runs, soak: Soak) -> None:
-    runs.hold([Live], soak, few=50)
+    runs.hold([Live], soak, few=30)
 
 
 def test_a_seed_gives_the_same_run(runs: Runs) -> None:
