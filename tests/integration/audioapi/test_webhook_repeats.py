@@ -9,6 +9,7 @@ import pytest
 from audioapi.identity import Principal
 from audioapi.webhooks import sender, service, store
 from audioapi.webhooks.models import EventType, NewWebhook
+from tests.integration.audioapi.faults import DeadError, die
 from tests.integration.audioapi.webhook_calls import (
     CrashError,
     Queue,
@@ -248,3 +249,20 @@ def _killed_at_second(work: Callable[..., None]) -> Callable[..., None]:
         work(*args)
 
     return killed
+
+
+def test_a_replay_that_dies_is_carried_out(
+    queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message begins the round."""
+    webhook = create(receiver.url)
+    announce()
+    queue.run()
+    [delivered] = log(webhook["id"])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "replay", die)
+        with pytest.raises(DeadError):
+            call("replay", webhook["id"], delivered["id"])
+    queue.run()
+    [replayed] = log(webhook["id"])
+    assert (replayed["status"], len(replayed["attempts"])) == ("delivered", 2)

@@ -73,6 +73,8 @@ def deliver(
         logger.info("the webhook or the delivery is gone")
         return
     logger.append_keys(event_id=kept.event_id)
+    if kept.replays == replays - 1:  # who asked for it has died, or isn't that far
+        kept = service.begun(kept)
     if kept.status is not DeliveryStatus.PENDING or kept.replays != replays:
         logger.info("nothing to do", status=kept.status)
         return

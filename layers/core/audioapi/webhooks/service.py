@@ -118,11 +118,15 @@ def replay(caller: Principal, webhook_id: str, delivery_id: str) -> DeliveryInfo
         raise NotFoundError("Delivery not found")
     if webhook.disabled_at is not None:
         raise ConflictError("The webhook is disabled, as its address answered 410 Gone")
-    again = store.replay(found, now=now_ms())
-    if again is None:
-        raise ConflictError("The delivery is being replayed")
-    send(webhook, again)
-    return DeliveryInfo.of(again)
+    # First the message, which begins the round itself if we don't come to it.
+    send(webhook, found.model_copy(update={"replays": found.replays + 1}))
+    return DeliveryInfo.of(begun(found))
+
+
+def begun(before: Delivery) -> Delivery:
+    """A delivery's next round of attempts, begun by us or by somebody else just now."""
+    begun_now = store.replay(before, now=now_ms())
+    return begun_now or store.delivery(before.webhook_id, before.id) or before
 
 
 def send(webhook: Webhook, delivery: Delivery) -> None:
