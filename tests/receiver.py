@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from standardwebhooks import Webhook
+
+from tests.serving import serving
 
 if TYPE_CHECKING:
     import ssl
@@ -58,14 +59,8 @@ def receiving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Re
     server.RequestHandlerClass = _handler(receiver)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

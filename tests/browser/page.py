@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 from collections import deque
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.patience import until
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +69,8 @@ def _browser() -> str:
 @contextmanager
 def _site(reports: deque[Any], script: str, base: str) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(reports, script, base))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler(reports: deque[Any], script: str, base: str) -> type[BaseHTTPRequestHandler]:

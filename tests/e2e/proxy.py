@@ -10,7 +10,7 @@ import random
 import re
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tests.integration.simulation.network import ANSWERS, Trouble, written
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,15 +142,8 @@ def proxying() -> Iterator[Proxy]:
     server = _Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
     server.RequestHandlerClass = _handler(proxy)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server), closing(proxy):
         yield proxy
-    finally:
-        proxy.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

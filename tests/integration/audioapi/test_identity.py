@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from audioapi import identity, settings
 from audioapi.identity import Principal
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,16 +65,13 @@ class Jwks(BaseHTTPRequestHandler):
 @pytest.fixture
 def provider(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
     """The deployment checks tokens with the keys that an identity provider publishes."""
-    with HTTPServer(("127.0.0.1", 0), Jwks) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
+    server = HTTPServer(("127.0.0.1", 0), Jwks)
+    with serving(server):
         monkeypatch.setenv("JWKS_URL", f"http://127.0.0.1:{server.server_port}/jwks.json")
         monkeypatch.setenv("JWT_AUDIENCE", "audio")
         monkeypatch.setenv("JWT_ISSUER", "us")
         settings.identity.cache_clear()
         yield server
-        server.shutdown()
-        serving.join()
 
 
 def signed(key: Any, algorithm: str, kid: str) -> str:

@@ -25,6 +25,7 @@ from audioapi import database, identity, migrations, settings
 from audioapi.migrations.__main__ import main
 from local.processes.supervisor import Supervisor
 from local.services.postgres import Postgres
+from tests.serving import serving
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -76,12 +77,8 @@ class CloudFormation:
 @pytest.fixture
 def cloudformation() -> Iterator[CloudFormation]:
     running = CloudFormation()
-    thread = Thread(target=running.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
-    thread.join()
+    with serving(running.server):
+        yield running
 
 
 @pytest.fixture(scope="module")

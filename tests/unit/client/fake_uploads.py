@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.serving import serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -124,17 +126,14 @@ class FakeUploads:
         class Handler(_Handler):
             server_state = fake
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            server.daemon_threads = True
-            self.url = f"http://127.0.0.1:{server.server_port}"
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        with serving(server):
             try:
                 yield self
             finally:
                 self.end.set()
-                server.shutdown()
-                thread.join()
 
     # ---- the API
 
