@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from audioapi import database, identity, objects, settings
+from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.memories import windows
 from audioapi.memories.models import WorldMMSegment
@@ -25,6 +25,7 @@ from tests.integration.audioapi.faults import DeadError, die
 from tests.integration.audioapi.memory_calls import bucket, call
 from tests.integration.audioapi.processing_calls import ask_for_task
 from tests.integration.audioapi.sessions import CLOSE, audio, connect, kept, received, say, stored
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,8 @@ def test_a_worker_of_before_takes_nothing_from_one_that_was_asked_later(
     def delete_and_ask_again() -> None:
         [memory] = call("memory_list", key=KEY).body["data"]["memories"]
         delete(memory["memory_id"])
-        time.sleep(0.002)  # deleted is what was asked for until that millisecond
+        deleted_at = now_ms()  # deleted is what was asked for until that millisecond
+        until(lambda: now_ms() > deleted_at)
         file_processed(owner, key)
 
     after("windows.plan", delete_and_ask_again, monkeypatch)
