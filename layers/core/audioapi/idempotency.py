@@ -66,6 +66,11 @@ def key_of(app: APIGatewayHttpResolver) -> str | None:
     return app.current_event.headers.get("idempotency-key")
 
 
+def remembers(asked_at: int, *, now: int) -> bool:
+    """Whether a key of then still names the same request: both in epoch milliseconds."""
+    return now - asked_at < KEPT_SECONDS * 1000
+
+
 def _kept(
     app: APIGatewayHttpResolver, work: Callable[[], Answer], answer: type[Answer]
 ) -> Callable[..., Answer]:

@@ -9,7 +9,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from audioapi import secrets, settings, tables
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
@@ -36,6 +36,20 @@ class Principal:
     def require(self, scope: str) -> None:
         if scope not in self.scopes:
             raise ForbiddenError(f"This key lacks the scope '{scope}'", scopes=list(self.scopes))
+
+
+class Owned(Protocol):
+    """A caller, or what somebody keeps."""
+
+    @property
+    def organization_id(self) -> str | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+
+
+def same_owner(one: Owned, other: Owned) -> bool:
+    """The same `user_id` in two organisations is two people."""
+    return (one.organization_id, one.user_id) == (other.organization_id, other.user_id)
 
 
 def authenticate(headers: Mapping[str, str], query: Mapping[str, str]) -> Principal | None:

@@ -71,7 +71,7 @@ def send_again(queue_url: str, record: Mapping[str, Any]) -> None:
     if group:  # what was received twice, and fails twice, is sent once
         place: Any = {"MessageGroupId": group, "MessageDeduplicationId": record["messageId"]}
     else:
-        place = {"DelaySeconds": _pause(times)}
+        place = {"DelaySeconds": pause(times)}
     client().send_message(
         QueueUrl=queue_url,
         MessageBody=record["body"],
@@ -92,7 +92,7 @@ def early(record: Mapping[str, Any]) -> int:
     waited = "MessageGroupId" not in attributes or int(attributes["ApproximateReceiveCount"]) > 1
     if waited or not (times := _times(record)):
         return 0
-    return min(_pause(times - 1), _LONGEST_WAIT_SECONDS)
+    return min(pause(times - 1), _LONGEST_WAIT_SECONDS)
 
 
 def _times(record: Mapping[str, Any]) -> int:
@@ -124,10 +124,10 @@ def retry_soon(queue_url: str, receipt_handle: str, *, attempt: int) -> None:
     """Makes a message visible again after 1, 2, 4 … 300 seconds by its attempt, so that a failure
     the code saw never waits for the visibility timeout, which must outlast the longest job.
     """
-    retry_in(queue_url, receipt_handle, seconds=_pause(attempt - 1))
+    retry_in(queue_url, receipt_handle, seconds=pause(attempt - 1))
 
 
-def _pause(times: int) -> int:
+def pause(times: int) -> int:
     """Seconds until it is tried again, by how often it was."""
     return min(1 << times, _LONGEST_RETRY_SECONDS)
 

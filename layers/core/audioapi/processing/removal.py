@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audioapi.identity import same_owner
 from audioapi.memories import service as memories
 from audioapi.processing import results, store
 from audioapi.streaming import removal
@@ -18,8 +19,6 @@ from audioapi.streaming import store as streams
 if TYPE_CHECKING:
     from audioapi.identity import Principal
     from audioapi.memories.models import Deleted, Owner
-    from audioapi.processing.models import Task
-    from audioapi.streaming.models import Session
 
 
 def delete(principal: Principal | None, memory_id: str) -> Deleted:
@@ -35,17 +34,13 @@ def forget(owner: Owner, recording_id: str, *, whole: bool) -> int:
     be processed, in epoch milliseconds.
     """
     makers = {task_id: store.task(task_id) for task_id in store.makers(recording_id)}
-    tasks = [task for task in makers.values() if task and _owns(owner, task)]
+    tasks = [task for task in makers.values() if task and same_owner(owner, task)]
     if whole:
         for task_id, task in makers.items():
-            if task is None or _owns(owner, task):
+            if task is None or same_owner(owner, task):
                 store.discard(task_id)
                 results.remove(task_id)
         session = streams.session(recording_id)
-        if session is None or _owns(owner, session):
+        if session is None or same_owner(owner, session):
             removal.remove_audio(recording_id)
     return max((task.created_at for task in tasks), default=0)
-
-
-def _owns(owner: Owner, kept: Task | Session) -> bool:
-    return (owner.organization_id, owner.user_id) == (kept.organization_id, kept.user_id)

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from audioapi import idempotency, queues, settings
 from audioapi.clock import now_ms
+from audioapi.identity import same_owner
 from audioapi.problems import AudioApiError, ForbiddenError, TaskNotFoundError, UnprocessableError
 from audioapi.processing import results, store
 from audioapi.processing.models import SessionFile, Started, Status, Task, TaskInfo
@@ -81,10 +82,7 @@ def info(caller: Principal, task_id: str) -> TaskInfo:
     """Raises TaskNotFoundError for an unknown task and for one of somebody else's alike."""
     caller.require("read")
     found = store.task(task_id) if _TASK_ID.fullmatch(task_id) else None
-    if found is None or (found.organization_id, found.user_id) != (
-        caller.organization_id,
-        caller.user_id,
-    ):
+    if found is None or not same_owner(caller, found):
         raise TaskNotFoundError(task_id)
     result = results.result(found) if found.status is Status.SUCCESS else None
     return TaskInfo.of(found, result)
@@ -100,7 +98,7 @@ def _task_id(key: str, idempotency_key: str | None) -> str:
 
 def _is_begun(new: Task) -> bool:
     kept = store.task(new.task_id)
-    return kept is not None and new.created_at - kept.created_at < idempotency.KEPT_SECONDS * 1000
+    return kept is not None and idempotency.remembers(kept.created_at, now=new.created_at)
 
 
 def _task(task_id: str, organization_id: str, user_id: str, *, file_id: str, key: str) -> Task:

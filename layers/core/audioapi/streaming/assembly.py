@@ -35,14 +35,9 @@ def assemble_session(session_id: str) -> None:
     elif session.status.finished:
         _announce(session)
     elif session.status is Status.CLOSING and (seconds := _seconds_to_wait(session)):
-        _look_again(session_id, in_seconds=seconds)
+        service.have_assembled(session, in_seconds=seconds)
     elif sealed := store.seal(session_id):
         _finish(sealed)
-
-
-def _look_again(session_id: str, *, in_seconds: int) -> None:
-    message = {"type": "assemble_session", "session_id": session_id}
-    queues.send(settings.streaming().jobs_queue_url, message, delay_seconds=in_seconds)
 
 
 def fold_chunks(session_id: str) -> None:
@@ -130,13 +125,12 @@ def _make_file(sealed: Session) -> Session | None:
     if _is_short(sealed, found) and sealed.short_looks < _MOST_SHORT_LOOKS:
         logger.error("fewer chunks are listed than came", session_id=sealed.session_id)
         store.note_short_look(sealed)
-        _look_again(sealed.session_id, in_seconds=min(1 << sealed.short_looks, 300))
+        service.have_assembled(sealed, in_seconds=queues.pause(sealed.short_looks))
         return None
     found = chunks.settle(found)
     missing = chunks.missing(found, expected=sealed.expected_chunks or 0) if found.numbered else []
-    if found.empty:
-        return _complete(sealed, _Made(missing=missing))
-    return _complete(sealed, _assembled(sealed, found, missing))
+    made = _Made(missing) if found.empty else _assembled(sealed, found, missing)
+    return _complete(sealed, made)
 
 
 def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:

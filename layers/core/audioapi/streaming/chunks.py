@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLD_EVERY = 256
 """Chunks after which they are folded."""
+
 _RUN_BYTES = 8 * 1024 * 1024
 _RUNS_AHEAD = 3
 _SETTLED_MS = 60_000
@@ -73,9 +74,10 @@ def listed(session: Session) -> ChunkList:
     """The chunks that there are. What counts are the objects: a chunk may be kept of which the
     session doesn't know, if it couldn't be counted.
     """
-    ways = (True, False) if session.numbered is None else (session.numbered,)
-    lists = [_listed(session.model_copy(update={"numbered": numbered})) for numbered in ways]
-    return next((found for found in lists if not found.empty), lists[-1])
+    if session.numbered is None:
+        numbered = _listed(session.model_copy(update={"numbered": True}))
+        return _listed(session) if numbered.empty else numbered
+    return _listed(session)
 
 
 def _listed(session: Session) -> ChunkList:
@@ -261,7 +263,7 @@ def _name(seq: int) -> str:
 
 
 def _prefix(session_id: str, *, numbered: bool) -> str:
-    return f"chunks/{session_id}/{'seq' if numbered else 'time'}/"
+    return all_of(session_id) + ("seq/" if numbered else "time/")
 
 
 def _chunks(session: Session) -> str:
@@ -269,11 +271,11 @@ def _chunks(session: Session) -> str:
 
 
 def _run_prefix(session_id: str) -> str:
-    return f"chunks/{session_id}/runs/"
+    return all_of(session_id) + "runs/"
 
 
 def _list_key(session_id: str) -> str:
-    return f"chunks/{session_id}/list"
+    return all_of(session_id) + "list"
 
 
 def _after(session: Session) -> str:

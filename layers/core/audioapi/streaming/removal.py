@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from audioapi import objects, settings
@@ -17,8 +18,8 @@ def remove_audio(session_id: str) -> Session | None:
     """
     discarded = store.discard(session_id)
     bucket = settings.streaming().audio_bucket
-    objects.delete_many(bucket, [file_key(session_id)])
-    objects.delete_many(bucket, objects.keys(bucket, chunks.all_of(session_id)))
+    kept = objects.keys(bucket, chunks.all_of(session_id))
+    objects.delete_many(bucket, chain([file_key(session_id)], kept))
     return discarded
 
 

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from audioapi import objects, queues, settings
-from audioapi.identity import required
+from audioapi.identity import required, same_owner
 from audioapi.observe import logger, measure
 from audioapi.problems import (
     ForbiddenError,
@@ -123,8 +123,10 @@ def rebuild(session_id: str) -> Session | None:
     """Has the file of a session that has ended made anew, of what is there; None if it hasn't
     ended.
     """
-    chunks.unsettle(session_id)
-    return _again(store.rebuild(session_id))
+    reopened = store.rebuild(session_id)
+    if reopened:
+        chunks.unsettle(session_id)
+    return _again(reopened)
 
 
 def _again(reopened: Session | None) -> Session | None:
@@ -146,14 +148,16 @@ def _closed(closing: Session) -> None:
 
 def send_job(closing: Session) -> None:
     """Asks the worker for the session's file. May be sent twice: the second one finds it made."""
-    config = settings.streaming()
-    settled = closing.expected_chunks is not None
-    queues.send(
-        config.jobs_queue_url,
-        {"type": "assemble_session", "session_id": closing.session_id},
-        delay_seconds=0 if settled else config.close_settle_seconds,
-    )
+    counted = closing.expected_chunks is not None
+    seconds = 0 if counted else settings.streaming().close_settle_seconds
+    have_assembled(closing, in_seconds=seconds)
     store.job_sent(closing)
+
+
+def have_assembled(closed: Session, *, in_seconds: int) -> None:
+    """Asks the worker to look at a closed session then."""
+    job = {"type": "assemble_session", "session_id": closed.session_id}
+    queues.send(settings.streaming().jobs_queue_url, job, delay_seconds=in_seconds)
 
 
 def next_seq(session: Session) -> int:
@@ -271,13 +275,7 @@ def _visible(principal: Principal | None, session_id: str) -> Session:
     found = store.session(session_id) if _is_uuid(session_id) else None
     if found is None:
         raise SessionNotFoundError(session_id)
-    own = (
-        principal is not None
-        and not found.anonymous
-        and (
-            (found.organization_id, found.user_id) == (principal.organization_id, principal.user_id)
-        )
-    )
+    own = principal is not None and not found.anonymous and same_owner(principal, found)
     if not own and not (found.anonymous and anonymous_allowed):
         raise SessionNotFoundError(session_id)
     return found

@@ -55,8 +55,9 @@ def _same_request(new: Webhook, kept: Webhook) -> bool:
     """Whether one request came twice: it makes one webhook, also if the first died before its
     answer was kept.
     """
-    recently = new.created_at - kept.created_at < idempotency.KEPT_SECONDS * 1000
-    return new.request is not None and new.request == kept.request and recently
+    if new.request is None or new.request != kept.request:
+        return False
+    return idempotency.remembers(kept.created_at, now=new.created_at)
 
 
 def webhooks(organization_id: str, user_id: str) -> list[Webhook]:

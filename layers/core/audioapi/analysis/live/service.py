@@ -21,6 +21,7 @@ from audioapi.analysis.live.models import (
 )
 from audioapi.analysis.models import Phase
 from audioapi.clock import now_ms
+from audioapi.identity import same_owner
 from audioapi.observe import logger
 from audioapi.problems import (
     ConflictError,
@@ -91,7 +92,7 @@ def find(caller: Principal, session_id: str, *, cleaned: bool = False) -> LiveSe
     unless `cleaned`, all of its events were delivered.
     """
     found = store.get(session_id) if _SESSION_ID.fullmatch(session_id) else None
-    if found is None or not _owns(caller, found) or not _lives(found, cleaned=cleaned):
+    if found is None or not same_owner(caller, found) or not _lives(found, cleaned=cleaned):
         raise LiveSessionNotFoundError(session_id)
     logs.from_here_on(found.conversation_id)
     return found
@@ -137,10 +138,6 @@ def _new(caller: Principal, wanted: StartRequest) -> LiveSession:
         expires_at=now + wanted.ttl_seconds * 1000,
         **wanted.model_dump(),
     )
-
-
-def _owns(caller: Principal, found: LiveSession) -> bool:
-    return (found.organization_id, found.user_id) == (caller.organization_id, caller.user_id)
 
 
 def _lives(found: LiveSession, *, cleaned: bool) -> bool:
