@@ -16,6 +16,7 @@ from audioapi.webhooks.sender import Outcome
 from tests.integration.simulation.api import Api, Asked
 from tests.integration.simulation.functions import Source
 from tests.integration.simulation.network import Call, Trouble
+from tests.integration.simulation.simulation import Family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -172,7 +173,7 @@ class Event:
     done: bool = False
 
 
-class Deliveries:
+class Deliveries(Family):
     """An owner or two, who may have the same name in two organisations."""
 
     def __init__(self, world: World) -> None:
@@ -246,9 +247,6 @@ class Deliveries:
 
         name = f"{event.name}, {number}"
         self._world.scheduler.spawn(name, announce, after=after, at_end=again)
-
-    def open(self) -> bool:
-        return False
 
     def try_again(self) -> None:
         for owner in self._owners:

@@ -27,6 +27,7 @@ from tests.integration.simulation import served
 from tests.integration.simulation.api import Api, Asked
 from tests.integration.simulation.functions import UNLIMITED, Source
 from tests.integration.simulation.network import Trouble
+from tests.integration.simulation.simulation import Family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -379,7 +380,7 @@ class Talk:
             yield f"{heard} were told, and {upload!r} is kept"
 
 
-class Live:
+class Live(Family):
     """One conversation or two. Sometimes two speak in one, the same words or others, and two
     listen.
     """
@@ -448,9 +449,6 @@ class Live:
                 yield self._world.scheduler.spawn(speaker.name, speaker.run)
             for listener in talk.listeners:
                 yield self._world.scheduler.spawn(listener.name, listener.run)
-
-    def open(self) -> bool:
-        return False
 
     def try_again(self) -> None:
         """Ends what wasn't ended, and listens to the end."""

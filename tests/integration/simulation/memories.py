@@ -31,6 +31,7 @@ from tests.audio import samples_of, wav
 from tests.integration.simulation.api import Api, Asked
 from tests.integration.simulation.functions import UNLIMITED, Source
 from tests.integration.simulation.network import Call, Trouble
+from tests.integration.simulation.simulation import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -194,7 +195,7 @@ class Owner:
         return None
 
 
-class Memories:
+class Memories(Family):
     """Two owners of the same name in two organisations, with a recording or two."""
 
     def __init__(self, world: World) -> None:
@@ -316,9 +317,6 @@ class Memories:
         name = f"{recording.name}: sent ({number})"
         after = 0.0 if number == 1 else _AGAIN_SECONDS
         self._world.scheduler.spawn(name, send, after=after, at_end=again)
-
-    def open(self) -> bool:
-        return False
 
     def try_again(self) -> None:
         """Also has tasks tried again that were given up, as an operator does."""

@@ -8,13 +8,14 @@ import datetime as dt
 import random
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aws_lambda_powertools.utilities.idempotency import base as idempotency
 from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord, dynamodb
@@ -70,24 +71,30 @@ class AtOnce(Executor):
         return done
 
 
-class Family(Protocol):
+class Family(ABC):
     """One part of the API, and those who use it."""
 
+    @abstractmethod
     def patch(self, patch: pytest.MonkeyPatch) -> None:
         """Puts what is simulated in place of what isn't there."""
 
     def sources(self) -> Iterable[Source]:
         """The queues whose messages are delivered."""
+        return ()
 
+    @abstractmethod
     def begin(self) -> Iterable[Process]:
         """Its users, who begin now."""
 
+    @abstractmethod
     def try_again(self) -> None:
         """What a patient owner does when all is quiet."""
 
     def open(self) -> bool:
         """Whether something is still to be swept."""
+        return False
 
+    @abstractmethod
     def wrong(self) -> Iterator[str]:
         """What doesn't hold at the end."""
 

@@ -14,6 +14,7 @@ from audioapi.streaming.messages import FINALIZED
 from audioapi.streaming.models import Status
 from tests.audio import samples_of
 from tests.integration.simulation.functions import UNLIMITED, Source
+from tests.integration.simulation.simulation import Family
 from tests.integration.simulation.stream import Client, Gateway, Streamed
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def as_it_is(segment: Segment, **_: object) -> Iterator[bytes]:
     yield from segment.data
 
 
-class Streams:
+class Streams(Family):
     """One client or two."""
 
     def __init__(self, world: World) -> None:

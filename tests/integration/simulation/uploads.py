@@ -21,6 +21,7 @@ from audioapi.uploads.models import Status
 from tests.integration.simulation.api import Api, Asked
 from tests.integration.simulation.network import Trouble, error
 from tests.integration.simulation.scheduler import Inbox
+from tests.integration.simulation.simulation import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from audioapi.uploads.models import Upload
     from tests.integration.simulation.api import Answer
-    from tests.integration.simulation.functions import Source
     from tests.integration.simulation.scheduler import Process
     from tests.integration.simulation.simulation import World
 
@@ -174,7 +174,7 @@ class Assembly:
         return answered.get(_LONGEST_SECONDS)
 
 
-class Uploads:
+class Uploads(Family):
     """Some files, of which some are sent twice at once, under the same name."""
 
     def __init__(self, world: World) -> None:
@@ -208,16 +208,10 @@ class Uploads:
         patch.setattr(service, "time", SimpleNamespace(time=lambda: self._world.scheduler.now))
         patch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
 
-    def sources(self) -> Iterator[Source]:
-        yield from ()
-
     def begin(self) -> Iterator[Process]:
         put_api_key("uploads-key", self._principal)
         for sender in self._senders:
             yield self._world.scheduler.spawn(sender.name, sender.run)
-
-    def open(self) -> bool:
-        return False
 
     def try_again(self) -> None:
         for sender in self._senders:
