@@ -40,6 +40,10 @@ def test_a_cancelled_session_neither_completes_nor_fails() -> None:
     assert followers(Status.CANCELLED) == {Status.EXPIRED}
 
 
+def test_a_session_that_is_finalized_is_the_workers_to_end() -> None:
+    assert followers(Status.FINALIZING) == {Status.COMPLETED, Status.FAILED}
+
+
 def test_every_state_is_reached_from_the_first_one() -> None:
     reached, found = set(), {Status.WAITING_MEDIA}
     while found:

@@ -28,6 +28,7 @@ def result(agents: Agents, agent: Agent) -> AgentResult:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    logger.thread_safe_clear_keys()  # of a request before
     written = io.StringIO()
     [handler] = logger.handlers
     monkeypatch.setattr(handler, "stream", written)

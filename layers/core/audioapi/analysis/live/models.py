@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 LONGEST_MS = 24 * 3600 * 1000
 """A session's chunks are kept for two days by the bucket's lifecycle, whatever keeps it alive."""
 RESULTS_KEPT_MS = 3600 * 1000
-"""How long a finalized session's consumer may take to fetch what was found."""
+"""How long an ended session's consumer may take to fetch what was found."""
 
 
 class Status(StrEnum):
     """WAITING_MEDIA → PROCESSING with the first chunk → FINALIZING or CANCELLED by the caller.
 
     The worker ends a session: FINALIZING → COMPLETED, or any state → FAILED, but a cancelled one
-    stays so. A session that nobody ended in time is EXPIRED.
+    stays so. A session that nobody ended in time is EXPIRED; one that is being finalized isn't, as
+    its chunks were taken, and its worker may be late.
     """
 
     WAITING_MEDIA = "waiting_media"
@@ -53,7 +54,7 @@ _REACHED_FROM = {
     Status.CANCELLED: _OPEN,
     Status.COMPLETED: (Status.FINALIZING,),
     Status.FAILED: (*_OPEN, Status.FINALIZING),
-    Status.EXPIRED: (*_OPEN, Status.FINALIZING, Status.CANCELLED),
+    Status.EXPIRED: (*_OPEN, Status.CANCELLED),
 }
 
 

@@ -110,7 +110,7 @@ def wake(session: LiveSession, what: dict[str, Any], deduplication: str) -> None
 
 def settle(session: LiveSession, outcome: Status) -> None:
     """What the end of a session is followed by, which may be done twice."""
-    store.settle(session.session_id, outcome)
+    store.settle(session.session_id, outcome, now=now_ms())
     delete_chunks(session)
 
 
@@ -141,8 +141,10 @@ def _new(caller: Principal, wanted: StartRequest) -> LiveSession:
 
 
 def _lives(found: LiveSession, *, cleaned: bool) -> bool:
+    """What is being finalized is the worker's to end, however late it comes to it."""
     forgotten = found.cleaned_at is not None and not cleaned
-    return found.expires_at > now_ms() and found.status is not Status.EXPIRED and not forgotten
+    in_time = found.expires_at > now_ms() or found.status is Status.FINALIZING
+    return in_time and found.status is not Status.EXPIRED and not forgotten
 
 
 def _chunk_seq(form: Form) -> int:

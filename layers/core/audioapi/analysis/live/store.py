@@ -247,13 +247,19 @@ def end(  # noqa: PLR0913 — as above
     after = Cursor(at.next_event + len(events), at.utterances, at.heard_chunks, outcome)
     told = _event_puts(session_id, at.next_event, events, now)
     _advance(session_id, token, at, after, told)
-    settle(session_id, outcome)
+    settle(session_id, outcome, now=now)
     return after
 
 
-def settle(session_id: str, outcome: Status) -> None:
-    """Lets the routes know how the session ended, for a worker that finds its end written."""
-    if outcome is not Status.CANCELLED:
+def settle(session_id: str, outcome: Status, *, now: int) -> None:
+    """Lets the routes know how the session ended, for a worker that finds its end written. What was
+    found is kept for a while from now on, unless all of it was delivered.
+    """
+    if outcome is Status.CANCELLED:
+        return
+    kept = ", expires_at = :until"
+    not_forgotten = "attribute_not_exists(cleaned_at)"
+    if not _move(session_id, outcome, kept, not_forgotten, {":until": now + RESULTS_KEPT_MS}):
         _move(session_id, outcome)
 
 

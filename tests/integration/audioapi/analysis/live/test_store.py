@@ -84,7 +84,7 @@ def test_the_next_worker_takes_over_and_knows_how_far_the_last_one_was() -> None
 def test_of_a_session_that_is_not_there_nothing_is_made() -> None:
     assert store.take_over("live_00000000", "worker") is None
     store.clean_up("live_00000000", now=NOW)
-    store.settle("live_00000000", Status.FAILED)
+    store.settle("live_00000000", Status.FAILED, now=now_ms())
     assert store.get("live_00000000") is None
     assert store.cursor("live_00000000") is None
 
@@ -142,11 +142,11 @@ def test_a_worker_that_died_before_the_routes_knew_is_made_good_for(
     session_id = started()
     control(session_id, action)
     with monkeypatch.context() as broken:
-        broken.setattr(store, "settle", lambda *_: None)
+        broken.setattr(store, "settle", lambda *_, **__: None)
         store.end(session_id, "worker", working(session_id), [DONE], outcome, now=NOW)
     [cursor] = [working(session_id)]
     assert cursor.ended is outcome
-    store.settle(session_id, outcome)
+    store.settle(session_id, outcome, now=now_ms())
     assert kept(session_id).status == status
 
 

@@ -359,6 +359,19 @@ def test_a_session_that_nobody_finalized_in_time_has_failed() -> None:
     assert kept(session_id).status is Status.EXPIRED
 
 
+def test_a_session_that_was_finalized_is_heard_however_late() -> None:
+    """Its worker may have been away for longer than its results are kept."""
+    session_id = finalized(TALK, suffix=".wav")
+    set_back(session_id, expires_at=now_ms())
+    assert not store.expire(session_id, now=now_ms())
+    assert control(session_id, "keepalive").refusal == (409, "Session already finalized")
+    work()
+    assert types(session_id)[-3:] == ["summary_update", "status", "done"]
+    ended = kept(session_id)
+    assert ended.status is Status.COMPLETED
+    assert ended.expires_at > now_ms()
+
+
 @pytest.mark.usefixtures("_worker")
 def test_media_that_end_before_the_session_are_all_that_is_heard(
     monkeypatch: pytest.MonkeyPatch,
@@ -373,9 +386,8 @@ def test_media_that_end_before_the_session_are_all_that_is_heard(
     until(partial(has_heard, session_id, 2))
     assert types(session_id)[-1] != "done"
     control(session_id, "finalize")
-    until(lambda: types(session_id)[-1] == "done")
+    until(lambda: kept(session_id).status is Status.COMPLETED)
     assert types(session_id).count("final_transcript") == 2
-    assert kept(session_id).status is Status.COMPLETED
     assert artifact(kept(session_id).conversation_id, "upload.wav") == TALK
 
 
