@@ -108,21 +108,22 @@ def count_if(  # noqa: PLR0913 — the same, and one more
     *,
     again: Mapping[str, Any],
     names: Mapping[str, str] | None = None,
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any] | None, bool]:
     """The same of an item that many write at once, of which one may have put its mark in place of
     ours before we ask again. If it isn't known whether the first try was carried out, the `again`
     ones are used in place of those `values`: what they count is rather missed than counted twice.
+    The second of what is returned says whether it was so.
     """
-    mark = _new_mark()
+    mark, in_doubt = _new_mark(), False
     request = _update_request(table, key, update, condition, names)
     for pause in _PAUSES:
         try:
-            return _updated(_client_that_asks_once(), request, values, mark)
+            return _updated(_client_that_asks_once(), request, values, mark), in_doubt
         except (BotoCoreError, ClientError) as error:
             if not _was_refused(error):
-                values = {**values, **again}
+                values, in_doubt = {**values, **again}, True
         time.sleep(pause)
-    return _updated(_client_that_asks_once(), request, values, mark)
+    return _updated(_client_that_asks_once(), request, values, mark), in_doubt
 
 
 def _was_refused(error: Exception) -> bool:

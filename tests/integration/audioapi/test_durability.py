@@ -269,14 +269,41 @@ def test_chunks_that_are_listed_late_are_waited_for(
     for seq in range(2):
         say(audio(AUDIO, seq))
     say(CLOSE)
-    sizes = objects.sizes
-    with monkeypatch.context() as late:
-        late.setattr(objects, "sizes", lambda *where, **after: [*sizes(*where, **after)][:1])
-        assembly.assemble_session(session_id)
+    assemble_by_a_late_list(session_id, monkeypatch)
     assert kept(session_id).status is Status.SEALED
     assert received("JobsQueue")
     assembly.assemble_session(session_id)
     assert samples(stack, session_id) == AUDIO * 2
+
+
+def assemble_by_a_late_list(session_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first chunk is in it."""
+    sizes = objects.sizes
+    with monkeypatch.context() as late:
+        late.setattr(objects, "sizes", lambda *where, **after: [*sizes(*where, **after)][:1])
+        assembly.assemble_session(session_id)
+
+
+def test_a_chunk_that_is_not_counted_is_waited_for_too(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first function died before the commit, and what comes again isn't counted."""
+    say(audio(AUDIO, 0))
+    chunks.put(session_id, AUDIO, seq=1, order="")
+    assert say(audio(AUDIO, 1))["chunk_count"] == 1
+    say(CLOSE)
+    assemble_by_a_late_list(session_id, monkeypatch)
+    assert kept(session_id).status is Status.SEALED
+    assembly.assemble_session(session_id)
+    assert samples(stack, session_id) == AUDIO * 2
+
+
+def test_the_furthest_of_chunks_that_come_at_once_stays_known(session_id: str) -> None:
+    known = kept(session_id)
+    for seq in (2, 1):
+        store.commit_chunk(known, size=1, seq=seq, new=True, received_at=known.start_time)
+    session = kept(session_id)
+    assert (session.last_seq, session.total_chunks) == (2, 2)
 
 
 @pytest.mark.parametrize("listed", [False, True])

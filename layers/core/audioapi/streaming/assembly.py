@@ -128,17 +128,25 @@ def _make_file(sealed: Session) -> Session | None:
         service.have_assembled(sealed, in_seconds=queues.pause(sealed.short_looks))
         return None
     found = chunks.settle(found)
-    missing = chunks.missing(found, expected=sealed.expected_chunks or 0) if found.numbered else []
+    missing = chunks.missing(found, expected=_expected(sealed)) if found.numbered else []
     made = _Made(missing) if found.empty else _assembled(sealed, found, missing)
     return _complete(sealed, made)
 
 
 def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
     """Whether less is listed than was acknowledged: S3 lists late, or somebody deletes."""
-    folded = sealed.folded_chunks if found.folded_to else 0
-    if sealed.deleted or folded is None:
+    if sealed.deleted:
         return False
-    return folded + len(found.names) < sealed.total_chunks
+    if sealed.last_seq is not None and found.last_seq < sealed.last_seq:
+        return True
+    folded = sealed.folded_chunks if found.folded_to else 0
+    return folded is not None and folded + len(found.names) < sealed.total_chunks
+
+
+def _expected(sealed: Session) -> int:
+    """How many numbered chunks there should be, as far as anybody said."""
+    acknowledged = 0 if sealed.last_seq is None else sealed.last_seq + 1
+    return max(acknowledged, sealed.expected_chunks or 0)
 
 
 @dataclass

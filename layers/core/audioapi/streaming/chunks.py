@@ -69,6 +69,12 @@ class ChunkList(BaseModel):
     def empty(self) -> bool:
         return not (self.names or self.folded_to)
 
+    @property
+    def last_seq(self) -> int:
+        """The highest number of numbered chunks; -1 if there are none."""
+        last = self.names[-1] if self.names else self.folded_to
+        return -1 if last is None else int(last)
+
 
 def listed(session: Session) -> ChunkList:
     """The chunks that there are. What counts are the objects: a chunk may be kept of which the

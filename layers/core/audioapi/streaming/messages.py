@@ -152,9 +152,9 @@ def _keep(chunk: Chunk, session: Session, order: str, received_at: int) -> tuple
     new = chunks.put(session.session_id, chunk.data, seq=chunk.seq, order=order)
     try:
         return new, store.commit_chunk(
-            session.session_id,
+            session,
             size=len(chunk.data),
-            numbered=chunk.seq is not None,
+            seq=chunk.seq,
             new=new,
             received_at=received_at,
         )

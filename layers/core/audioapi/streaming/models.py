@@ -47,6 +47,9 @@ class Session(BaseModel):
     """A session as it is kept. Times are epoch milliseconds, of the gateway's clock; sizes bytes,
     rates Hz.
 
+    `total_chunks` and `last_seq`, the highest number, may be less than what was acknowledged: a
+    chunk whose count failed comes again, and of two at once each knows of itself alone.
+
     The worker that waits for chunks counts how often it looked: `quiet_looks` since it first saw
     `seen_chunks`, `short_looks` when fewer were listed than came.
     """
@@ -68,6 +71,7 @@ class Session(BaseModel):
     bytes_received: int = 0
     numbered: bool | None = None
     next_seq: int = 0
+    last_seq: int | None = None
     folded_to: str | None = None
     folded_chunks: int | None = None
     closing_at: int | None = None

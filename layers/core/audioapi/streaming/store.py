@@ -141,21 +141,24 @@ def detach(gone: Connection) -> None:
 
 
 def commit_chunk(
-    session_id: str, *, size: int, numbered: bool, new: bool, received_at: int
+    known: Session, *, size: int, seq: int | None, new: bool, received_at: int
 ) -> Session:
-    """Counts a durable chunk, at most once; the session as it is then.
+    """Counts a durable chunk of the session `known`, at most once; the session as it is then.
 
     Raises NotOpenError if the session was sealed, so that nothing is acknowledged that the worker
     may have missed, and NumberingError if its other chunks are numbered and this one not.
     """
-    added = int(new)
-    committed = tables.count_if(
+    numbered, added = seq is not None, int(new)
+    furthest = seq is not None and (known.last_seq is None or seq > known.last_seq)
+    committed, in_doubt = tables.count_if(
         _table(),
-        _session_key(session_id),
-        "SET last_activity = :received_at, numbered = :numbered "
+        _session_key(known.session_id),
+        "SET last_activity = :received_at, numbered = :numbered"
+        f"{', last_seq = :seq' if furthest else ''} "
         "ADD total_chunks :chunks, bytes_received :bytes",
         "#status IN (:active, :closing) "
-        "AND (attribute_not_exists(numbered) OR numbered = :numbered)",
+        "AND (attribute_not_exists(numbered) OR numbered = :numbered)"
+        f"{' AND (attribute_not_exists(last_seq) OR last_seq < :seq)' if furthest else ''}",
         {
             ":received_at": received_at,
             ":numbered": numbered,
@@ -163,15 +166,20 @@ def commit_chunk(
             ":bytes": added * size,
             ":active": Status.ACTIVE,
             ":closing": Status.CLOSING,
+            **({":seq": seq} if furthest else {}),
         },
         again={":chunks": 0, ":bytes": 0},
         names={"#status": "status"},
     )
-    if committed is None:
-        kept = session(session_id)
-        open_still = kept is not None and kept.status in (Status.ACTIVE, Status.CLOSING)
-        raise NumberingError if open_still else NotOpenError
-    return Session.model_validate(committed)
+    if committed is not None:
+        return Session.model_validate(committed)
+    kept = session(known.session_id)
+    if kept is None or kept.status not in (Status.ACTIVE, Status.CLOSING):
+        raise NotOpenError
+    if not furthest or kept.numbered is False:
+        raise NumberingError
+    # A later one was faster, or our own first try was.
+    return commit_chunk(kept, size=size, seq=seq, new=new and not in_doubt, received_at=received_at)
 
 
 def touch(session_id: str, *, at: int) -> Session | None:
