@@ -74,6 +74,23 @@ def test_an_end_that_overtakes_the_greeting_greets_first(
     assert heard() == ["Audio session created", "No audio received"]
 
 
+def test_an_end_that_overtakes_who_came_back_tells_it_what_is_there(
+    greeting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "_hang_up", lambda _: None)  # moto forgets what was posted then
+    deliver(greeting)
+    say(audio(AUDIO, 0))
+    session_id = greeting["frame"]["session_id"]
+    service.connect(None, {"session_id": session_id}, "c2", now=now_ms())
+    service.close(None, session_id, received_at=now_ms())
+    assembly.assemble_session(session_id)
+    [end] = [told for told in received("NotificationsQueue") if "session_id" in told]
+    deliver(end)
+    resumed, ready = posted("c2")
+    assert (resumed["message"], resumed["next_seq"]) == ("Audio session resumed", 1)
+    assert ready["message"] == "Audio file ready"
+
+
 def test_a_chunk_is_kept_though_nobody_can_be_greeted(
     greeting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import boto3
 
 from audioapi import settings
 from audioapi.observe import logger
-from audioapi.streaming import frames, store
+from audioapi.streaming import service, store
 from audioapi.streaming.models import Connection
 
 if TYPE_CHECKING:
@@ -55,18 +55,19 @@ def greet(connection_id: str, frame: Mapping[str, Any]) -> bool:
 
 def _tell_end(session_id: str, frame: Mapping[str, Any]) -> None:
     for connection_id in store.connections(session_id):
-        if not _is_greeted(connection_id) and (session := store.session(session_id)):
-            greet(connection_id, frames.created(session))
+        if (waiting := _not_greeted(connection_id)) and (session := store.session(session_id)):
+            greet(connection_id, service.greeting(waiting, session))
         _post(connection_id, frame)
         _hang_up(Connection(connection_id=connection_id, session_id=session_id))
 
 
-def _is_greeted(connection_id: str) -> bool:
-    """What isn't known any more isn't there to be greeted."""
+def _not_greeted(connection_id: str) -> Connection | None:
+    """The connection, unless it was greeted, or isn't known any more."""
     try:
-        return store.connection_now(connection_id).greeted == "done"
+        connection = store.connection_now(connection_id)
     except LookupError:
-        return True
+        return None
+    return None if connection.greeted == "done" else connection
 
 
 def still_connected(session_id: str) -> int:

@@ -98,6 +98,7 @@ def connections(session_id: str) -> list[str]:
         .paginate(
             TableName=_table(),
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ConsistentRead=True,
             ExpressionAttributeValues=tables.marshal(
                 {":pk": _session_key(session_id)["pk"], ":prefix": "connection#"}
             ),
