@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from audioapi import database, identity
+from audioapi import database, identity, migrations
 from audioapi.identity import Principal
 from audioapi.memories.windows import Recording
 from audioapi.organizations import Organization
@@ -123,7 +123,7 @@ ANSWERS = {
     "WebhookDeliveriesFunction": '"statusCode": 200',
     "WebhookReplayFunction": '"statusCode": 202',
     "WebhookDeliverFunction": '"batchItemFailures": []',
-    "MigrateFunction": "0004",
+    "MigrateFunction": migrations.head(),
     "LibraryUploadFunction": '"statusCode": 201',
     "LibraryStreamFunction": '"statusCode": 206',
     "LibraryUploadsCreateFunction": '"statusCode": 201',
@@ -171,6 +171,11 @@ def statements(name: str) -> Iterator[dict[str, Any]]:
         for statement in policy.get("Statement", []):
             branches = statement.get("Fn::If", [None, statement])[1:]
             yield from (branch for branch in branches if "Effect" in branch)
+
+
+def test_a_deployment_brings_the_newest_revision() -> None:
+    """CloudFormation calls the function that does for a changed property alone."""
+    assert properties("Schema")["Revision"] == migrations.head()
 
 
 @pytest.fixture
