@@ -124,15 +124,26 @@ def exists(bucket: str, key: str) -> bool:
     return True
 
 
-def delete_many(bucket: str, doomed: Iterable[str]) -> None:
-    """Removes objects, a thousand at a time; those that don't exist are no failure."""
-    remaining = iter(doomed)
+def delete_all(bucket: str, prefix: str) -> None:
+    """Removes all objects under `prefix`. Lists until nothing is left, and twice at least: one may
+    be listed late, or be written behind the list.
+    """
+    while delete_many(bucket, keys(bucket, prefix)):
+        pass
+    delete_many(bucket, keys(bucket, prefix))
+
+
+def delete_many(bucket: str, doomed: Iterable[str]) -> int:
+    """Removes objects, a thousand at a time: how many. Those that don't exist are no failure."""
+    remaining, count = iter(doomed), 0
     while batch := list(islice(remaining, _MOST_DELETED)):
         deleted = client().delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
         )
         if errors := deleted.get("Errors"):
             raise RuntimeError(f"{len(errors)} objects not deleted, the first: {errors[0]}")
+        count += len(batch)
+    return count
 
 
 def sizes(bucket: str, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:

@@ -208,9 +208,8 @@ class Client:
             self.known.ungreeted.clear()  # it was late
 
     def _note(self, frame: dict[str, Any]) -> None:
+        self.known.session_id = frame.get("session_id", self.known.session_id)
         match frame.get("message"):
-            case "Audio session created":
-                self.known.session_id = frame["session_id"]
             case "Audio session resumed":  # all before are durable: they aren't sent any more
                 self.known.acknowledged.update(range(frame["next_seq"]))
             case "Chunk processed successfully":

@@ -152,7 +152,7 @@ def delete(caller: Principal, audio_id: UUID) -> None:
 
     def remove(session: Session) -> None:
         store.remove(session, own, audio_id)
-        objects.delete_many(bucket, objects.keys(bucket, folder(own, audio_id)))
+        objects.delete_all(bucket, folder(own, audio_id))
 
     database.transaction(remove)
 

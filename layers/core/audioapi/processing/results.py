@@ -72,7 +72,7 @@ def result(task: Task) -> Result:
 
 def remove(task_id: str) -> None:
     """Removes all of a task's objects. Harmless twice."""
-    objects.delete_many(_bucket(), objects.keys(_bucket(), key(task_id, "")))
+    objects.delete_all(_bucket(), key(task_id, ""))
 
 
 def _urls(task_id: str, transcription: Transcription) -> Urls:

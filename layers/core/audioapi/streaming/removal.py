@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from audioapi import objects, settings
@@ -18,8 +17,8 @@ def remove_audio(session_id: str) -> Session | None:
     """
     discarded = store.discard(session_id)
     bucket = settings.streaming().audio_bucket
-    kept = objects.keys(bucket, chunks.all_of(session_id))
-    objects.delete_many(bucket, chain([file_key(session_id)], kept))
+    objects.delete_many(bucket, [file_key(session_id)])
+    objects.delete_all(bucket, chunks.all_of(session_id))
     return discarded
 
 

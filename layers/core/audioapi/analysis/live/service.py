@@ -119,7 +119,7 @@ def delete_chunks(session: LiveSession) -> None:
     listed, as only the bucket knows of all of them.
     """
     bucket = settings.analysis().audio_bucket
-    objects.delete_many(bucket, objects.keys(bucket, session.prefix))
+    objects.delete_all(bucket, session.prefix)
 
 
 def log(session: LiveSession, message: str, **keys: Any) -> None:
