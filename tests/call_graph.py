@@ -52,6 +52,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "put_item": ("dynamodb:PutItem",),
     "put_object": ("s3:PutObject",),
     "query": ("dynamodb:Query",),
+    "scan": ("dynamodb:Scan",),
     "send_message": ("sqs:SendMessage",),
     "start_transcription_job": ("transcribe:StartTranscriptionJob",),
     "update_item": ("dynamodb:UpdateItem",),

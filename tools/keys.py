@@ -142,7 +142,10 @@ def create(options: argparse.Namespace, screen: Screen) -> None:
     principal = identity.Principal(options.user, organization_id(options), options.scopes)
     expires_at = options.expires and int(time.time() + options.expires * SECONDS_A_DAY)
     api_key = secrets.token_urlsafe(32)
-    kept = identity.put_api_key(api_key, principal, name=options.name, expires_at=expires_at)
+    try:
+        kept = identity.put_api_key(api_key, principal, name=options.name, expires_at=expires_at)
+    except ValueError as error:
+        raise KeysError(str(error)) from error
     screen.line(api_key)
     screen.warning(f"Keep it: only its digest, {kept.digest[:SHOWN_DIGITS]}…, is stored")
 

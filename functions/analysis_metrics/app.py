@@ -22,4 +22,4 @@ def read() -> Response[str]:
     return Response(200, "application/json", json.dumps(now.as_json()))
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -27,4 +27,4 @@ def events(session_id: str) -> Response[str]:
     return redirect.to_stream(app, settings.live_events().live_events_url, path)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope={"POST": "write", "GET": "read"})

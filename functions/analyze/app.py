@@ -34,4 +34,4 @@ def send_on(_: TooLongForRequestError) -> Response[str]:
 
 
 app.exception_handler(TooLongForRequestError)(send_on)
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -16,4 +16,4 @@ def segment(given: Timeline) -> Segmentation:
     return timelines.segment(identity.required(http.caller(app)), given)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -15,4 +15,4 @@ def get_audio_task(task_id: str) -> TaskInfo:
     return service.info(identity.required(http.caller(app)), task_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

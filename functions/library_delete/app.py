@@ -21,4 +21,4 @@ def delete(audio_id: Annotated[UUID, Path(alias="id")]) -> MessageResponse:
     return MessageResponse(message="Audio deleted successfully")
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

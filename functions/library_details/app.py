@@ -20,4 +20,4 @@ def get_details(audio_id: Annotated[UUID, Path(alias="id")]) -> AudioWithRelatio
     return service.details(identity.required(http.caller(app)), audio_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

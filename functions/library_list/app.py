@@ -47,4 +47,4 @@ def list_audios(  # noqa: PLR0913 — each is a parameter of the query
     )
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

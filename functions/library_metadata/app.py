@@ -20,4 +20,4 @@ def get_metadata(audio_id: Annotated[UUID, Path(alias="id")]) -> AudioResponse:
     return service.metadata(identity.required(http.caller(app)), audio_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -25,4 +25,4 @@ def sign(
     return service.playback_url(identity.required(http.caller(app)), audio_id, seconds=expires_in)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

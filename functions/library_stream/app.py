@@ -41,4 +41,4 @@ def stream(audio_id: Annotated[UUID, Path(alias="id")]) -> Response[str]:
     return answer
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -22,4 +22,4 @@ def update(
     return service.update(identity.required(http.caller(app)), audio_id, wanted)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -26,4 +26,4 @@ def upload() -> AudioResponse:
     return idempotency.once(app, caller, take_in, answer=AudioResponse)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -16,4 +16,4 @@ def abort(upload_id: str) -> LibraryUpload:
     return uploads.abort(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -16,4 +16,4 @@ def complete(upload_id: str) -> AudioResponse:
     return uploaded.complete(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -22,4 +22,4 @@ def create(wanted: NewUpload) -> LibraryUpload:
     )
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

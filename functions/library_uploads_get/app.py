@@ -16,4 +16,4 @@ def progress(upload_id: str) -> UploadProgress:
     return uploads.progress(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -16,4 +16,4 @@ def sign(upload_id: str, wanted: PartsToSend) -> SignedAddresses:
     return uploads.sign(identity.required(http.caller(app)), upload_id, wanted)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

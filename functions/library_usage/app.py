@@ -27,4 +27,4 @@ def list_of_usage(
     return Response(HTTPStatus.OK, "application/json", found, more)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -22,4 +22,4 @@ def get_waveform(audio_id: Annotated[UUID, Path(alias="id")]) -> Response[str]:
     return Response(HTTPStatus.OK, "application/json", peaks)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

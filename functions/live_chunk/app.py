@@ -20,4 +20,4 @@ def chunk(session_id: str) -> TakenChunk:
         return service.chunk(caller, session_id, form)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

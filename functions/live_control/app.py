@@ -16,4 +16,4 @@ def control(session_id: str, wanted: ControlRequest) -> Controlled:
     return service.control(identity.required(http.caller(app)), session_id, wanted)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -22,4 +22,4 @@ def start(wanted: Annotated[StartRequest | None, Body()] = None) -> Started:
     return idempotency.once(app, caller, lambda: service.start(caller, request), answer=Started)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

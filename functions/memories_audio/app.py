@@ -19,4 +19,4 @@ def memory_audio(request: MemoryRequest) -> Answer[MemoryAudio]:
     return Answer(data=service.audio(http.caller(app), request.memory_id))
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

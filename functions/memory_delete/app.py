@@ -20,4 +20,4 @@ def delete_memory(memory_id: str) -> Answer[Deleted]:
     return Answer(data=removal.delete(http.caller(app), memory_id.strip()))
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

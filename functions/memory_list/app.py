@@ -26,4 +26,4 @@ def list_memories(
     return Answer(data=found)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

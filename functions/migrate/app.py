@@ -1,5 +1,5 @@
-"""At each deployment that brings a new revision or another secret: the database's schema is brought
-to the newest revision, and what the secrets hold is checked, so that a wrong one fails here.
+"""At each deployment that brings a new revision or another secret: the database's schema and what
+tables hold are brought to the newest form, and what the secrets hold is checked: a wrong one fails.
 
 A CloudFormation custom resource, which waits for the answer that is put to its ResponseURL. By
 hand, an empty event does the same and returns {"revision": …}.
@@ -34,6 +34,7 @@ ANSWER_TIMEOUT_SECONDS = 10
 
 settings.database()
 settings.identity()
+settings.streaming()
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -49,10 +50,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def prepare(seconds: float) -> str | None:
     """The schema's revision afterwards. Waits up to `seconds` for a database that is just made."""
     from audioapi import migrations  # noqa: PLC0415 - Alembic, which a Delete has no use for
+    from audioapi.streaming import store  # noqa: PLC0415 - as above
 
     identity.jwt_secret()
     change = database.persistently(lambda: migrations.upgrade(database.url()), seconds=seconds)
     logger.info("schema migrated", before=change.before, after=change.after)
+    logger.info("owners respelt", sessions=store.respell_owners())
     return change.after
 
 

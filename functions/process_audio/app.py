@@ -37,4 +37,4 @@ def process_audio(
     return idempotency.once(app, caller, start, answer=Started)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

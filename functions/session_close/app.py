@@ -15,4 +15,4 @@ def close_session(session_id: str) -> ClosedSession:
     return service.close(http.caller(app), session_id, received_at=http.received_at(app))
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write", nobody_too=True)

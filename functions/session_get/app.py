@@ -15,4 +15,4 @@ def get_session(session_id: str) -> SessionInfo:
     return service.info(http.caller(app), session_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read", nobody_too=True)

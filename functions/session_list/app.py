@@ -22,4 +22,4 @@ def list_sessions(
     return service.own_sessions(http.caller(app), limit=limit, cursor=cursor)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

@@ -15,4 +15,4 @@ def abort_upload(upload_id: str) -> RecordingUpload:
     return recordings.abort(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -15,4 +15,4 @@ def complete_upload(upload_id: str) -> RecordingUpload:
     return recordings.complete(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -20,4 +20,4 @@ def create_upload(wanted: NewRecording) -> RecordingUpload:
     )
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

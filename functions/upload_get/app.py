@@ -15,4 +15,4 @@ def get_upload(upload_id: str) -> RecordingProgress:
     return recordings.progress(identity.required(http.caller(app)), upload_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

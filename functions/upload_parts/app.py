@@ -15,4 +15,4 @@ def sign_parts(upload_id: str, wanted: PartsToSend) -> SignedParts:
     return recordings.sign(identity.required(http.caller(app)), upload_id, wanted)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

@@ -23,4 +23,4 @@ def create_webhook(webhook: NewWebhook) -> CreatedWebhook:
     return idempotency.once(app, caller, create, CreatedWebhook)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

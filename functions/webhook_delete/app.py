@@ -15,4 +15,4 @@ def delete_webhook(webhook_id: str) -> DeletedWebhook:
     return service.delete(identity.required(http.caller(app)), webhook_id)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

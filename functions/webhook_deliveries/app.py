@@ -24,4 +24,4 @@ def list_deliveries(
     return service.deliveries(caller, webhook_id, limit=limit, cursor=cursor)
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

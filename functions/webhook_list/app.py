@@ -15,4 +15,4 @@ def list_webhooks() -> WebhookList:
     return service.own_webhooks(identity.required(http.caller(app)))
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

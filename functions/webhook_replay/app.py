@@ -21,4 +21,4 @@ def replay_delivery(webhook_id: str, delivery_id: str) -> DeliveryInfo:
     )
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="write")

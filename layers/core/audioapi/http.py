@@ -1,5 +1,6 @@
 """What every HTTP function shares: identity in, Problem Details out, one log line of each failure.
 
+Who calls, and whether they may, is settled before anything of what they sent is read: `handler`.
 `enable_validation` gives 422 with the field's name, and the types of the API reference.
 """
 
@@ -14,11 +15,11 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
 )
 
-from audioapi import identity, problems
+from audioapi import identity, outside, problems
 from audioapi.observe import logger, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,14 +27,20 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 
-def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpResolver:
-    """A resolver that answers every failure with a problem, in its family's `dialect`."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+class Resolver(APIGatewayHttpResolver):
+    """Answers every failure with a problem, in its family's `dialect`."""
+
+    def __init__(self, dialect: problems.Dialect) -> None:
+        super().__init__(enable_validation=True, json_body_deserializer=outside.parsed)
+        self.dialect = dialect
+
+
+def resolver(dialect: problems.Dialect = problems.STANDARD) -> Resolver:
+    app = Resolver(dialect)
 
     def known(error: problems.AudioApiError) -> Response[str]:
-        logger.info("request refused", code=error.code, detail=error.detail)
-        measure({"Failures": 1}, code=error.code)
-        return _response(app, error, dialect)
+        _note(error)
+        return _response(app, error)
 
     def malformed(error: RequestValidationError) -> Response[str]:
         first = error.errors()[0]
@@ -42,9 +49,8 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
         return known(dialect.malformed(f"{field}: {first['msg']}", field=field))
 
     def unknown(_: Exception) -> Response[str]:
-        logger.exception("request failed")
-        measure({"Failures": 1}, code=problems.INTERNAL.code)
-        return _response(app, problems.INTERNAL, dialect)
+        _note(None)
+        return _response(app, problems.INTERNAL)
 
     def other_type(_: RequestUnsupportedContentType) -> Response[str]:
         wanted = "Content-Type: application/json is needed"
@@ -52,7 +58,7 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
 
     def no_route(_: RouteNotFoundError) -> Response[str]:
         """A path whose variable holds what none may: the gateway's pattern takes more than ours."""
-        return _response(app, problems.NotFoundError("Not found"), dialect)
+        return _response(app, problems.NotFoundError("Not found"))
 
     app.not_found(no_route)
     app.exception_handler(problems.AudioApiError)(known)
@@ -62,7 +68,7 @@ def resolver(dialect: problems.Dialect = problems.STANDARD) -> APIGatewayHttpRes
     return app
 
 
-def fallback(routes: str) -> APIGatewayHttpResolver:
+def fallback(routes: str) -> Resolver:
     """A resolver without routes, for what no function takes: a path of `routes`, which are
     `METHOD /path/{variable}` separated by commas, with another method is a 405, any other a 404.
     """
@@ -79,26 +85,47 @@ def fallback(routes: str) -> APIGatewayHttpResolver:
     return app
 
 
-def handler(app: APIGatewayHttpResolver) -> Callable[[dict[str, Any], LambdaContext], Any]:
-    """The Lambda handler: adds the request's id to every log line of it."""
+def handler(
+    app: Resolver, *, scope: str | Mapping[str, str] | None = None, nobody_too: bool = False
+) -> Callable[[dict[str, Any], LambdaContext], Any]:
+    """The Lambda handler: adds the request's id to every log line of it.
+
+    With a `scope`, or one for each method, only callers who have it are let in, and `nobody_too`
+    those without any credential. Everybody else is refused before the request's body, path or
+    query are looked at, so that nothing can be learnt from them, or be broken by them.
+    """
 
     @logger.inject_lambda_context(clear_state=True)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
         request_id = event["requestContext"]["requestId"]
         logger.append_keys(request_id=request_id)
         logger.set_correlation_id(request_id)
+        if scope is not None:
+            method = event["requestContext"]["http"]["method"]
+            wanted = scope if isinstance(scope, str) else scope[method]
+            try:
+                app.context["caller"] = _admitted(event, wanted, nobody_too=nobody_too)
+            except Exception as error:  # noqa: BLE001 — the outermost edge, as `unknown` is
+                return _refusal(error, request_id, app.dialect)
         return app.resolve(event, context)
 
     return lambda_handler
 
 
-def caller(app: APIGatewayHttpResolver) -> Principal | None:
-    """Who sent the request, None if it carries no credential."""
-    event = app.current_event
-    return identity.authenticate(
-        {name.lower(): value for name, value in event.headers.items()},
-        event.query_string_parameters or {},
+def caller(app: Resolver) -> Principal | None:
+    """Who sent the request; None for one without a credential, where that is let in."""
+    admitted: Principal | None = app.context["caller"]
+    return admitted
+
+
+def _admitted(event: Mapping[str, Any], scope: str, *, nobody_too: bool) -> Principal | None:
+    principal = identity.authenticate(
+        {name.lower(): value for name, value in event.get("headers", {}).items()},
+        event.get("queryStringParameters") or {},
     )
+    if not (principal is None and nobody_too):
+        identity.required(principal).require(scope)
+    return principal
 
 
 def received_at(app: APIGatewayHttpResolver) -> int:
@@ -113,15 +140,36 @@ def _matches(route: str, path: str) -> bool:
     )
 
 
-def _response(
-    app: APIGatewayHttpResolver,
-    error: problems.AudioApiError,
-    dialect: problems.Dialect = problems.STANDARD,
-) -> Response[str]:
+def _note(error: problems.AudioApiError | None) -> None:
+    """Logs and counts a failure; None for the exception that nobody foresaw."""
+    if error is None:
+        logger.exception("request failed")
+    else:
+        logger.info("request refused", code=error.code, detail=error.detail)
+    measure({"Failures": 1}, code=(error or problems.INTERNAL).code)
+
+
+def _response(app: Resolver, error: problems.AudioApiError) -> Response[str]:
     request_id = app.current_event.raw_event["requestContext"]["requestId"]
     return Response(
         status_code=int(error.status),
         content_type=problems.CONTENT_TYPE,
         headers=dict(error.headers),
-        body=json.dumps(problems.body(error, request_id, dialect)),
+        body=json.dumps(problems.body(error, request_id, app.dialect)),
     )
+
+
+def _refusal(error: Exception, request_id: str, dialect: problems.Dialect) -> dict[str, Any]:
+    """The same, as the gateway takes it, of a request that Powertools hasn't seen.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    known = error if isinstance(error, problems.AudioApiError) else None
+    _note(known)
+    problem = known or problems.INTERNAL
+    return {
+        "statusCode": int(problem.status),
+        "headers": {"Content-Type": problems.CONTENT_TYPE, **problem.headers},
+        "body": json.dumps(problems.body(problem, request_id, dialect)),
+        "isBase64Encoded": False,
+        "cookies": [],
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from audioapi import secrets, settings, tables
+from audioapi import secrets, settings, tables, tenants
 from audioapi.problems import ForbiddenError, InvalidKeyError, UnavailableError
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ class ApiKey:
 def put_api_key(
     api_key: str, principal: Principal, *, name: str | None = None, expires_at: int | None = None
 ) -> ApiKey:
-    """Makes `api_key` valid for `principal`, until `expires_at` (epoch seconds) if given."""
+    """Makes `api_key` valid for `principal`, until `expires_at` (epoch seconds) if given. Raises
+    ValueError for an id that not every store can keep.
+    """
+    tenants.check("organization_id", principal.organization_id)
+    tenants.check("user_id", principal.user_id)
     kept = ApiKey(digest(api_key), principal, name, int(time.time()), expires_at)
     item = {
         "digest": kept.digest,
@@ -178,12 +182,17 @@ def _by_token(token: str) -> Principal:
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
     """`scope` is a string of names (RFC 8693 §4.2); without one the token allows everything."""
-    organization_id = claims.get("organization_id")
+    user_id, organization_id = claims["sub"], claims.get("organization_id")
     scopes = claims.get("scope")
     if not isinstance(organization_id, str) or not isinstance(scopes, str | None):
         raise InvalidKeyError
+    try:
+        tenants.check("organization_id", organization_id)
+        tenants.check("sub", user_id)
+    except ValueError as error:
+        raise InvalidKeyError(str(error)) from error
     return Principal(
-        claims["sub"], organization_id, ALL_SCOPES if scopes is None else tuple(scopes.split())
+        user_id, organization_id, ALL_SCOPES if scopes is None else tuple(scopes.split())
     )
 
 

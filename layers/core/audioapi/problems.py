@@ -43,13 +43,15 @@ class UnprocessableError(InvalidRequestError):
 
 
 class InvalidKeyError(AudioApiError):
-    """No credential, or one that is unknown, revoked or expired: callers can't tell which."""
+    """No credential, or one that is unknown, revoked or expired: callers can't tell which. With a
+    `reason`, a good one for somebody whom we can't serve.
+    """
 
     code = "INVALID_KEY"
     status = HTTPStatus.UNAUTHORIZED
 
-    def __init__(self) -> None:
-        super().__init__("Invalid or missing API key")
+    def __init__(self, reason: str = "Invalid or missing API key") -> None:
+        super().__init__(reason)
 
 
 class ForbiddenError(AudioApiError):

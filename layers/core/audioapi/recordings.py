@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import Literal, get_args
-from urllib.parse import quote
 
+from audioapi import tenants
 from audioapi.problems import UnprocessableError
 
 Extension = Literal["m4a", "mp3", "wav", "flac", "aac", "ogg", "opus", "webm"]
@@ -40,7 +40,7 @@ def recording_key(organization_id: str, user_id: str, name: str) -> str:
     Two organisations may know a user by the same id, and a quoted id reaches into no other folder.
     Raises UnprocessableError for a key that is longer than S3 takes.
     """
-    key = f"recordings/{quote(organization_id, safe='')}/{quote(user_id, safe='')}/{name}"
+    key = f"recordings/{tenants.folder(organization_id, user_id)}/{name}"
     if len(key.encode()) > _KEY_BYTES:
         raise UnprocessableError(f"file_name: {name!r} is too long", field="file_name")
     return key

@@ -161,6 +161,15 @@ def test_a_token_that_lacks_anything_is_refused(
         identity.authenticate({}, {"token": token(**changes)})
 
 
+@pytest.mark.parametrize("name", ["organization_id", "sub"])
+@pytest.mark.parametrize("value", ["", "a" * 256, "acme\0", "\x7f"])
+def test_a_token_of_somebody_who_can_not_be_kept_is_refused(
+    stack: Stack, tokens: None, name: str, value: str
+) -> None:
+    with pytest.raises(InvalidKeyError, match=f"{name} must be 1 to 255 bytes"):
+        identity.authenticate({"authorization": f"Bearer {token(**{name: value})}"}, {})
+
+
 def test_an_unsigned_token_is_refused(stack: Stack, tokens: None) -> None:
     with pytest.raises(InvalidKeyError):
         identity.authenticate({}, {"token": jwt.encode(claims(), "", algorithm="none")})

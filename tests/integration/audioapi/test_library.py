@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -282,15 +282,15 @@ def test_deleting_leaves_nothing(acme: UUID, audio: UUID) -> None:
 def test_a_delete_that_crashed_is_done_by_the_next(
     acme: UUID, audio: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = objects.delete_many
+    real = objects.delete_all
     crashes = iter([lambda *_: None, real])
 
-    def crash(bucket: str, doomed: Any) -> None:
-        next(crashes)(bucket, doomed)
+    def crash(bucket: str, prefix: str) -> None:
+        next(crashes)(bucket, prefix)
         raise MemoryError
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(objects, "delete_many", crash)
+        crashing.setattr(objects, "delete_all", crash)
         assert call("library_delete", audio, key="Acme").status == 500
         assert len(stored(acme, audio)) == 3
         assert call("library_delete", audio, key="Acme").status == 500

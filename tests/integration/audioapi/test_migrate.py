@@ -106,6 +106,8 @@ def function(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("API_KEYS_TABLE", "keys")
     monkeypatch.setenv("DATABASE_SECRET_ARN", "database")
+    for name in ("AUDIO_BUCKET", "STREAMS_TABLE", "JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL"):
+        monkeypatch.setenv(name, name.lower())
     forget()
     spec = importlib.util.spec_from_file_location("migrate_app", "functions/migrate/app.py")
     assert spec is not None
@@ -114,6 +116,12 @@ def function(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     with mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1"]}}}):
         boto3.client("secretsmanager").create_secret(Name="database", SecretString=url)
+        boto3.client("dynamodb").create_table(
+            TableName="streams_table",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         yield module
     forget()
 
@@ -122,6 +130,7 @@ def forget() -> None:
     """What the environment and the secrets hold."""
     settings.database.cache_clear()
     settings.identity.cache_clear()
+    settings.streaming.cache_clear()
     identity.jwt_secret.cache_clear()
     database.forget()
 

@@ -6,14 +6,13 @@ twice, or while its memories are deleted, leaves no row behind that nobody takes
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Text, cast, delete, func, inspect, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from audioapi import database
+from audioapi import database, tenants
 from audioapi.memories.models import DeletedMemory, WorldMMSegment, audio_key, moment
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ def _wait_for_turn(session: Session, owner: Owner) -> None:
     """Until the transaction's end. A proxy shares its connections in spite of this kind of lock.
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
     """
-    name = json.dumps(["memories", owner.organization_id, owner.user_id])
+    name = f"memories {tenants.key(owner.organization_id, owner.user_id)}"
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from audioapi import outside
 
 if TYPE_CHECKING:
     from audioapi.streaming.models import Session
@@ -66,8 +67,8 @@ def parse(body: str, *, binary: bool) -> Chunk | Control:
 
 def _parse_json(body: str) -> Chunk | Control:
     try:
-        message = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        message = outside.parsed(body)
+    except ValueError as error:
         raise BadFrameError({"error": "Invalid JSON format"}) from error
     kind = message.get("type")
     if kind == "audio":

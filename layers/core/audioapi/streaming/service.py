@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,7 +68,7 @@ def disconnect(connection_id: str) -> None:
 
 def info(principal: Principal | None, session_id: str) -> SessionInfo:
     """Raises SessionNotFoundError for an unknown session and for one of somebody else's alike."""
-    found = _visible(principal, session_id)
+    found = _visible(principal, session_id, scope="read")
     if found.status is Status.ACTIVE and found.numbered:
         found = found.model_copy(update={"next_seq": next_seq(found)})
     return _info(found)
@@ -76,9 +77,9 @@ def info(principal: Principal | None, session_id: str) -> SessionInfo:
 def own_sessions(principal: Principal | None, *, limit: int, cursor: str | None) -> SessionPage:
     """The caller's sessions, active first, then newest first."""
     caller = required(principal)
-    owner = store.owner(caller.organization_id, caller.user_id)
+    caller.require("read")
     try:
-        page, following = store.sessions_of(owner, limit=limit, cursor=cursor)
+        page, following = store.sessions_of(caller, limit=limit, cursor=cursor)
     except ValueError as error:
         raise UnprocessableError(
             "cursor must be a next_cursor of an earlier page", field="cursor"
@@ -88,7 +89,7 @@ def own_sessions(principal: Principal | None, *, limit: int, cursor: str | None)
 
 def close(principal: Principal | None, session_id: str, *, received_at: int) -> ClosedSession:
     """Closes a session that the caller sees. Closing twice is harmless."""
-    found = _visible(principal, session_id)
+    found = _visible(principal, session_id, scope="write")
     closed = close_session(found, received_at=received_at)
     return ClosedSession(success=True, session_id=session_id, final_info=_info(closed))
 
@@ -220,7 +221,7 @@ def _resume(
         resumed=True,
     )
     try:
-        _visible(principal, session_id)
+        _visible(principal, session_id, scope="write")
     except SessionNotFoundError as error:
         raise SessionRefusedError(error.detail, **error.members) from error
     _check_connections(session_id)
@@ -245,7 +246,7 @@ def _check_connections(session_id: str) -> None:
 
 def _ack_every(query: Mapping[str, str]) -> int:
     given = query.get("ack_every", "1")
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST_ACK_EVERY:
+    if not re.fullmatch(r"[0-9]{1,4}", given) or not 1 <= int(given) <= _MOST_ACK_EVERY:
         raise InvalidRequestError(
             f"ack_every must be a whole number from 1 to {_MOST_ACK_EVERY}", field="ack_every"
         )
@@ -265,12 +266,14 @@ def _user(principal: Principal | None, query: Mapping[str, str]) -> str | None:
     return principal.user_id
 
 
-def _visible(principal: Principal | None, session_id: str) -> Session:
+def _visible(principal: Principal | None, session_id: str, *, scope: str) -> Session:
     """The session if the caller may see it: it is theirs, or was made without a key, and such
-    sessions are read by whoever knows their id.
+    sessions are read by whoever knows their id. A key is to have the `scope` for either.
     """
     anonymous_allowed = settings.streaming().allow_anonymous_streaming
-    if principal is None and not anonymous_allowed:
+    if principal is not None:
+        principal.require(scope)
+    elif not anonymous_allowed:
         raise InvalidKeyError
     found = store.session(session_id) if _is_uuid(session_id) else None
     if found is None:

@@ -12,13 +12,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from audioapi import settings, tables
+from audioapi import settings, tables, tenants
+from audioapi.identity import same_owner
 from audioapi.streaming.models import Connection, Session, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from audioapi.identity import Owned
 
 OPEN_SESSIONS = "open-sessions"
 USER_SESSIONS = "user-sessions"
@@ -40,7 +43,7 @@ def add_session(session: Session, connection_id: str, *, ack_every: int = 1) -> 
         **session.model_dump(exclude_none=True),
         **_session_key(session.session_id),
         "open": "open",
-        "owner": owner(session.organization_id, session.user_id),
+        "owner": _owner(session),
         "listed": _listed(session, active=True),
         "ttl": (session.expires_at + _SESSION_KEPT_MS) // 1000,
     }
@@ -340,9 +343,10 @@ def open_sessions() -> Iterator[Session]:
 
 
 def sessions_of(
-    owner_key: str, *, limit: int, cursor: str | None
+    caller: Owned, *, limit: int, cursor: str | None
 ) -> tuple[list[Session], str | None]:
-    """A page of an owner's sessions, active first, then newest first, and the next one's cursor."""
+    """A page of the caller's sessions, active first, then newest first; the next one's cursor."""
+    owner_key = _owner(caller)
     start = {"ExclusiveStartKey": _cursor_key(owner_key, cursor)} if cursor else {}
     page = tables.client().query(
         TableName=_table(),
@@ -355,11 +359,39 @@ def sessions_of(
         **start,  # type: ignore[arg-type]  # a union of TypedDicts loses its key's type
     )
     last = page.get("LastEvaluatedKey")
-    return _sessions(page["Items"]), _cursor(tables.unmarshal(last)) if last else None
+    own = [found for found in _sessions(page["Items"]) if same_owner(caller, found)]
+    return own, _cursor(tables.unmarshal(last)) if last else None
 
 
-def owner(organization_id: str | None, user_id: str | None) -> str:
-    return f"{organization_id}#{user_id}"
+def _owner(of: Owned) -> str:
+    return tenants.key(of.organization_id, of.user_id)
+
+
+def respell_owners() -> int:
+    """Spells owners as others are, which the version before spelt `acme#alice`: how many. May be
+    done twice, and while sessions come and end.
+    """
+    pages = (
+        tables.client()
+        .get_paginator("scan")
+        .paginate(
+            TableName=_table(),
+            FilterExpression="attribute_exists(#owner) AND NOT begins_with(#owner, :json)",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=tables.marshal({":json": "["}),
+        )
+    )
+    respelt = 0
+    for session in (_session(item) for page in pages for item in page["Items"]):
+        written = _write(
+            session.session_id,
+            "SET #owner = :owner",
+            "attribute_exists(pk)",
+            {":owner": _owner(session)},
+            names={"#owner": "owner"},
+        )
+        respelt += written is not None
+    return respelt
 
 
 def _table() -> str:
@@ -397,6 +429,8 @@ def _listed(kept: Session, *, active: bool) -> str:
 
 def _finish(unfinished: Session, changes: dict[str, Any]) -> Session | None:
     finished = {**changes, "listed": _listed(unfinished, active=False)}
+    if not unfinished.anonymous:
+        finished["owner"] = _owner(unfinished)  # one of the version before spelt it otherwise
     states = (Status.ACTIVE, Status.CLOSING, Status.SEALED)
     return _update(unfinished.session_id, finished, only_if=states, remove="open")
 

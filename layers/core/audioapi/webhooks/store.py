@@ -10,12 +10,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from audioapi import idempotency, settings, tables
+from audioapi import idempotency, settings, tables, tenants
 from audioapi.webhooks import ids
 from audioapi.webhooks.models import Attempt, Delivery, DeliveryStatus, Webhook
 
@@ -257,8 +256,7 @@ def _table() -> str:
 
 
 def _owner(organization_id: str, user_id: str) -> str:
-    """As JSON, since either may hold whatever a separator could be."""
-    return f"owner#{json.dumps([organization_id, user_id])}"
+    return f"owner#{tenants.key(organization_id, user_id)}"
 
 
 def _webhook_key(organization_id: str, user_id: str, webhook_id: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, StringConstraints, ValidationError
 
-from audioapi import forms, objects, settings
+from audioapi import forms, objects, outside, settings
 from audioapi.problems import FileTooLargeError, InvalidRequestError
 from audioapi.uploads import recordings
 
@@ -112,7 +111,7 @@ def opened(
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return outside.parsed(body)
     except ValueError as error:
         raise InvalidRequestError("body: it is no JSON", field="body") from error
 
