@@ -39,6 +39,7 @@ CALLS: Mapping[str, float] = {
     "dynamodb:GetItem": _READ,
     "dynamodb:PutItem": _WRITE,
     "dynamodb:Query": _READ,
+    "dynamodb:Scan": _READ,
     "dynamodb:TransactWriteItems": 2 * _WRITE,
     "dynamodb:UpdateItem": _WRITE,
     "sqs:ChangeMessageVisibility": _QUEUE,

@@ -15,4 +15,4 @@ def select_one() -> dict[str, int]:
     return {"one": database.transaction(lambda session: session.scalars(text("SELECT 1")).one())}
 
 
-lambda_handler = http.handler(app)
+lambda_handler = http.handler(app, scope="read")

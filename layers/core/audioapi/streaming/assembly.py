@@ -122,15 +122,22 @@ def _finish(sealed: Session) -> None:
 def _make_file(sealed: Session) -> Session | None:
     """None if it isn't time yet, or another delivery was faster."""
     found = chunks.listed(sealed)
-    if _is_short(sealed, found) and sealed.short_looks < _MOST_SHORT_LOOKS:
-        logger.error("fewer chunks are listed than came", session_id=sealed.session_id)
-        store.note_short_look(sealed)
-        service.have_assembled(sealed, in_seconds=queues.pause(sealed.short_looks))
-        return None
+    patient = sealed.short_looks < _MOST_SHORT_LOOKS
+    if _is_short(sealed, found) and patient:
+        return _look_again(sealed, "fewer chunks are listed than came")
     found = chunks.settle(found)
+    runs = chunks.runs(found)
+    if runs is None and patient:
+        return _look_again(sealed, "a run of chunks isn't listed")
     missing = chunks.missing(found, expected=_expected(sealed)) if found.numbered else []
-    made = _Made(missing) if found.empty else _assembled(sealed, found, missing)
+    made = _Made(missing) if found.empty else _assembled(sealed, found, runs, missing)
     return _complete(sealed, made)
+
+
+def _look_again(sealed: Session, reason: str) -> None:
+    logger.error(reason, session_id=sealed.session_id)
+    store.note_short_look(sealed)
+    service.have_assembled(sealed, in_seconds=queues.pause(sealed.short_looks))
 
 
 def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
@@ -169,7 +176,9 @@ class _Made:
             yield chunk
 
 
-def _assembled(sealed: Session, found: chunks.ChunkList, missing: list[int]) -> _Made:
+def _assembled(
+    sealed: Session, found: chunks.ChunkList, runs: list[str] | None, missing: list[int]
+) -> _Made:
     """Streams chunks, decoder and upload into each other: memory doesn't grow with the session.
 
     Damage doesn't keep the rest from being kept; the session's `error` then says what was lost.
@@ -178,7 +187,7 @@ def _assembled(sealed: Session, found: chunks.ChunkList, missing: list[int]) -> 
     key = removal.file_key(sealed.session_id)
     made = _Made(missing, found.numbered, key)
     pcm = assemble.assemble(
-        made.counting(chunks.read(found)),
+        made.counting(chunks.read(found, runs)),
         declared=sealed.format,
         sample_rate=sealed.sample_rate,
         channels=sealed.channels,

@@ -137,13 +137,12 @@ def missing(found: ChunkList, *, expected: int) -> list[int]:
     return gaps[:_MISSING_LISTED]
 
 
-def read(found: ChunkList) -> Iterator[bytes]:
-    """All chunks in the order of the audio, the folded ones by their runs if those are there. Of a
-    chunk that is gone come no bytes.
+def read(found: ChunkList, runs: list[str] | None) -> Iterator[bytes]:
+    """All chunks in the order of the audio, the folded ones by their `runs` if those are there. Of
+    a chunk that is gone come no bytes.
     """
     prefix = _prefix(found.session_id, numbered=found.numbered)
     single = (prefix + name for name in found.names)
-    runs = _runs(found)
     if runs is None:
         logger.error("a run of chunks is gone", session_id=found.session_id)
         folded = takewhile(
@@ -213,8 +212,8 @@ def _old_enough(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
             yield young.popleft()
 
 
-def _runs(found: ChunkList) -> list[str] | None:
-    """Keys of the runs that lead up to `folded_to`, in order; None if one is gone.
+def runs(found: ChunkList) -> list[str] | None:
+    """Keys of the runs that lead up to `folded_to`, in order; None if one isn't listed.
 
     A run that lost a race began where a noted one ended, too: whichever of two is found, fits.
     """
@@ -223,14 +222,14 @@ def _runs(found: ChunkList) -> list[str] | None:
     for key in objects.keys(_bucket(), prefix) if found.folded_to else ():
         after, _, last = key.removeprefix(prefix).partition("_")
         begins[last] = after
-    runs = []
+    keys = []
     last = found.folded_to or ""
     while last:
         if last not in begins:
             return None
-        runs.append(f"{prefix}{begins[last]}_{last}")
+        keys.append(f"{prefix}{begins[last]}_{last}")
         last = begins[last]
-    return runs[::-1]
+    return keys[::-1]
 
 
 def _pack(chunk: bytes) -> bytes:
