@@ -124,11 +124,13 @@ def _make_file(sealed: Session) -> Session | None:
     found = chunks.listed(sealed)
     patient = sealed.short_looks < _MOST_SHORT_LOOKS
     if _is_short(sealed, found) and patient:
-        return _look_again(sealed, "fewer chunks are listed than came")
+        _look_again(sealed, "fewer chunks are listed than came")
+        return None
     found = chunks.settle(found)
     runs = chunks.runs(found)
     if runs is None and patient:
-        return _look_again(sealed, "a run of chunks isn't listed")
+        _look_again(sealed, "a run of chunks isn't listed")
+        return None
     missing = chunks.missing(found, expected=_expected(sealed)) if found.numbered else []
     made = _Made(missing) if found.empty else _assembled(sealed, found, runs, missing)
     return _complete(sealed, made)
