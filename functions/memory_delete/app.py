@@ -17,7 +17,8 @@ app = http.resolver(problems.MEMORIES)
 
 @app.delete("/memories/<memory_id>")
 def delete_memory(memory_id: str) -> Answer[Deleted]:
-    return Answer(data=removal.delete(http.caller(app), memory_id.strip()))
+    now = http.received_at(app)
+    return Answer(data=removal.delete(http.caller(app), memory_id.strip(), now=now))
 
 
 lambda_handler = http.handler(app, scope="write")

@@ -32,6 +32,7 @@ def process_audio(
             extension=file_extension,
             file_name=file_name,
             idempotency_key=idempotency.key_of(app),
+            now=http.received_at(app),
         )
 
     return idempotency.once(app, caller, start, answer=Started)

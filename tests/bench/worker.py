@@ -99,7 +99,12 @@ def finish(jobs: Any, session: dict[str, Any]) -> dict[str, Any]:
 def process(jobs: Any, file_name: str) -> dict[str, Any]:
     """Does the job of a new task for CALLER's recording of that name, whose cost alone is told."""
     task_id = processing.start(
-        CALLER, CALLER.user_id, file_id=None, extension="mp3", file_name=file_name
+        CALLER,
+        CALLER.user_id,
+        file_id=None,
+        extension="mp3",
+        file_name=file_name,
+        now=now_ms(),
     ).task_id
     taken = cost(lambda: jobs("process_recording")(task_id))
     return {**taken._asdict(), "peak_mb": peak_mb(), **_told(task_id)}

@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import select
 
 from audioapi import database, objects, settings
+from audioapi.clock import now_ms
 from audioapi.memories import windows
 from audioapi.memories.models import Recording, WorldMMSegment, audio_key
 from tests.audio import pcm
@@ -49,6 +50,7 @@ def call(
     """What a function answers to its sample event with these in place of the sample's own."""
     request = json.loads(Path("events", f"{function}.json").read_text())
     request["headers"] = {} if key is None else {"x-api-key": key}
+    request["requestContext"]["timeEpoch"] = now_ms()
     request["queryStringParameters"] = query
     if "body" in request:
         request["body"] = json.dumps({"memory_id": memory_id}) if body is None else body

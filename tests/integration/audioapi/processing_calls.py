@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioapi import objects, settings
+from audioapi.clock import now_ms
 from audioapi.processing import dead_letters, store, transcripts, work
 from audioapi.recordings import recording_key
 from tests.integration.audioapi.functions import app
@@ -116,6 +117,7 @@ def bucket() -> str:
 def _event(function: str, key: str | None) -> Any:
     event = json.loads(Path("events", f"{function}.json").read_text())
     event["headers"] = {} if key is None else {"x-api-key": key}
+    event["requestContext"]["timeEpoch"] = now_ms()
     return event
 
 

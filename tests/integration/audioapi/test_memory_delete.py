@@ -162,7 +162,7 @@ def test_a_crash_leaves_something_to_delete_again(
     with monkeypatch.context() as patch:
         patch.setattr(objects, "delete_many", crash_after)
         with pytest.raises(CrashError):
-            removal.delete(owner, recorded.session_id)
+            removal.delete(owner, recorded.session_id, now=now_ms())
     assert (len(rows(recorded)), stored(recorded.session_id)) == (3, {})
     assert call("memories_audio", recorded.session_id, key="key").code == "AUDIO_NOT_FOUND"
     assert delete(recorded.session_id).body == {"data": {"deleted": 3}}
@@ -191,7 +191,7 @@ def test_the_worker_waits_while_its_memories_are_deleted(
             turns.extend(cursor.fetchall())
 
     monkeypatch.setattr(objects, "delete_many", look)
-    removal.delete(owner, recorded.session_id)
+    removal.delete(owner, recorded.session_id, now=now_ms())
     assert set(turns) == {(True,)}
 
 

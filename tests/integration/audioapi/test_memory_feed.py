@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from audioapi import identity
+from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.memories import service, windows
 from audioapi.processing import removal
@@ -129,7 +130,7 @@ def test_pages_go_on_where_the_last_one_ended_whatever_comes_and_goes(owner: Pri
     made = [said(owner, "text", minute=n // 3) for n in range(20)]
     first = feed(limit="7")
     latest = said(owner, "text", minute=99)
-    removal.delete(owner, first["memories"][-1]["memory_id"])
+    removal.delete(owner, first["memories"][-1]["memory_id"], now=now_ms())
     second = feed(limit="7", cursor=first["next_cursor"])
     third = feed(limit="7", cursor=second["next_cursor"])
     assert third["next_cursor"] is None
@@ -143,7 +144,7 @@ def test_pages_go_on_where_the_last_one_ended_whatever_comes_and_goes(owner: Pri
 
 def test_a_recording_without_its_first_window_keeps_its_place(owner: Principal) -> None:
     made = [said(owner, "one", "two", minute=n) for n in range(3)]
-    removal.delete(owner, rows(made[1])[0].id)
+    removal.delete(owner, rows(made[1])[0].id, now=now_ms())
     assert ids() == [each.session_id for each in reversed(made)]
     assert feed()["memories"][1]["start_time"] == "2026-11-21T12:01:30.000Z"
 

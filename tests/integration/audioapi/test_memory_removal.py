@@ -213,7 +213,7 @@ def test_a_deletion_that_was_cut_short_is_asked_for_again(
         with monkeypatch.context() as patch:
             patch.setattr(f"audioapi.{module}", die)
             with pytest.raises(DeadError):
-                removal.delete(streamed.owner, streamed.session_id)
+                removal.delete(streamed.owner, streamed.session_id, now=now_ms())
         assert segments(streamed.session_id)
     assert delete(streamed.session_id).status == 200
     assert streamed.objects() == []
@@ -244,7 +244,9 @@ def in_windows_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 def file_processed(owner: Principal, key: str) -> str:
     """The id of a task that has been done."""
     task_id = str(uuid.uuid4())
-    new = processing._task(task_id, owner.organization_id, owner.user_id, file_id="talk", key=key)
+    new = processing._task(
+        task_id, owner.organization_id, owner.user_id, file_id="talk", key=key, now=now_ms()
+    )
     store.add(new)
     work.process_recording(task_id)
     return task_id

@@ -187,7 +187,7 @@ def summary(recorded: Recording) -> list[tuple[Any, ...]]:
 def test_the_same_window_has_the_same_id(recorded: Recording) -> None:
     remember(recorded, seconds=40)
     ids = [row.id for row in rows(recorded)]
-    removal.delete(owner(recorded), recorded.session_id)
+    removal.delete(owner(recorded), recorded.session_id, now=now_ms())
     remember(replace(recorded, asked_at=now_ms() + 1), seconds=40)
     assert [row.id for row in rows(recorded)] == ids
 
@@ -201,7 +201,7 @@ def test_what_is_deleted_while_the_work_is_done_does_not_come_back(recorded: Rec
     windows.plan(recorded, seconds=31)
     work = windows.cut(recorded, blocks(samples))
     next(work)
-    assert removal.delete(owner(recorded), recorded.session_id).deleted == 2
+    assert removal.delete(owner(recorded), recorded.session_id, now=now_ms()).deleted == 2
     for _ in work:
         pass
     assert len(stored(recorded.session_id)) == 2

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from audioapi import database, objects, settings
+from audioapi.clock import now_ms
 from audioapi.processing import service, store, transcripts
 from audioapi.recordings import recording_key
 from audioapi.speech import parts
@@ -77,7 +78,8 @@ def begin() -> tuple[str, str]:
     organization, task_id = str(uuid.uuid4()), str(uuid.uuid4())
     key = recording_key(organization, "dev-user", "talk.wav")
     objects.client().put_object(Bucket=bucket(), Key=key, Body=RECORDING)
-    store.add(service._task(task_id, organization, "dev-user", file_id="talk", key=key))
+    made = service._task(task_id, organization, "dev-user", file_id="talk", key=key, now=now_ms())
+    store.add(made)
     return task_id, organization
 
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from audioapi import identity, queues, settings, tables
+from audioapi.clock import now_ms
 from audioapi.identity import Principal
 from audioapi.processing import service
 from tests.integration.audioapi.processing_calls import (
@@ -51,7 +52,13 @@ def refused(answer: Answer, status: int, code: str) -> str:
 
 def test_a_request_whose_first_answer_was_never_kept_begins_one_task() -> None:
     """It was killed between the two writes; or when the task was there, and not queued yet."""
-    asked: Any = {"file_id": "1", "extension": "m4a", "file_name": None, "idempotency_key": "key"}
+    asked: Any = {
+        "file_id": "1",
+        "extension": "m4a",
+        "file_name": None,
+        "idempotency_key": "key",
+        "now": now_ms(),
+    }
     caller = Principal("dev-user", "acme-corp")
     first = service.start(caller, "dev-user", **asked)
     assert service.start(caller, "dev-user", **asked) == first

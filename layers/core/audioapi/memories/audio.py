@@ -17,9 +17,7 @@ def remove(session_id: str, windows: Collection[int]) -> None:
     worker may have stored more than were planned. Harmless twice.
     """
     bucket = settings.memories().audio_bucket
-    keys = (
-        objects.keys(bucket, f"sessions/{session_id}/")
-        if ALL in windows
-        else (audio_key(session_id, window) for window in windows)
-    )
-    objects.delete_many(bucket, keys)
+    if ALL in windows:
+        objects.delete_all(bucket, f"sessions/{session_id}/")
+    else:
+        objects.delete_many(bucket, (audio_key(session_id, window) for window in windows))

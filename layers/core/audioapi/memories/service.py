@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from audioapi import objects, settings
-from audioapi.clock import now_ms
 from audioapi.identity import required
 from audioapi.memories import audio as window_audio
 from audioapi.memories import feed, store
@@ -66,9 +65,9 @@ class Works(Protocol):
         """
 
 
-def delete(principal: Principal | None, memory_id: str, *, works: Works) -> Deleted:
+def delete(principal: Principal | None, memory_id: str, *, works: Works, now: int) -> Deleted:
     """Removes a session's segments, or the one segment, and their audio; with the last segment of a
-    recording, all that `works` keep of it.
+    recording, all that `works` keep of it. `now` is when the gateway was asked, epoch milliseconds.
 
     Raises MemoryNotFoundError, for somebody else's memory too.
     """
@@ -77,11 +76,11 @@ def delete(principal: Principal | None, memory_id: str, *, works: Works) -> Dele
 
     def first(doomed: Doomed) -> int:
         if doomed.recording_id is None:
-            return now_ms()
+            return now
         windows = {store.ALL} if doomed.whole else doomed.windows
         window_audio.remove(doomed.recording_id, windows)
         asked_at = works(caller, doomed.recording_id, whole=doomed.whole)
-        return max(now_ms(), asked_at)  # their clock may be ahead of ours
+        return max(now, asked_at)  # who asked later may have been faster
 
     deleted = store.remove(caller, memory_id, first) if _can_be_kept(memory_id) else 0
     if not deleted:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from audioapi.memories.models import Deleted, Owner
 
 
-def delete(principal: Principal | None, memory_id: str) -> Deleted:
+def delete(principal: Principal | None, memory_id: str, *, now: int) -> Deleted:
     """Removes memories, and with the last one of a recording all audio of it but an uploaded file,
     which may be processed again. Raises MemoryNotFoundError, for somebody else's memory too.
     """
-    return memories.delete(principal, memory_id, works=forget)
+    return memories.delete(principal, memory_id, works=forget, now=now)
 
 
 def forget(owner: Owner, recording_id: str, *, whole: bool) -> int:

@@ -34,9 +34,11 @@ def start(  # noqa: PLR0913 — the route's parameters
     extension: Extension,
     file_name: str | None,
     idempotency_key: str | None = None,
+    now: int,
 ) -> Started:
     """Queues the processing of the caller's recording: `{file_id}.{extension}`, else `file_name`. A
-    request that comes again with its key within a day begins no other task.
+    request that comes again with its key within a day begins no other task. `now` is when the
+    gateway was asked, in epoch milliseconds: what was deleted before that is made again.
 
     Raises ForbiddenError for another user's `user_id`, UnprocessableError for a name that no
     recording can have. Whether there is a recording, the task will tell.
@@ -52,6 +54,7 @@ def start(  # noqa: PLR0913 — the route's parameters
         caller.user_id,
         file_id=file_id or name,
         key=key,
+        now=now,
     )
     if idempotency_key and _is_begun(new):
         _send(new)  # whoever began it may have died before
@@ -64,7 +67,12 @@ def start(  # noqa: PLR0913 — the route's parameters
 def add_session(file: SessionFile) -> None:
     """Keeps the task of a stream session's file, whose id is the session's, if it isn't kept."""
     new = _task(
-        file.session_id, file.organization_id, file.user_id, file_id=file.session_id, key=file.key
+        file.session_id,
+        file.organization_id,
+        file.user_id,
+        file_id=file.session_id,
+        key=file.key,
+        now=now_ms(),
     )
     known = {"session_id": file.session_id, "start_time": file.start_time}
     store.add_once(new.model_copy(update=known))
@@ -101,9 +109,10 @@ def _is_begun(new: Task) -> bool:
     return kept is not None and idempotency.remembers(kept.created_at, now=new.created_at)
 
 
-def _task(task_id: str, organization_id: str, user_id: str, *, file_id: str, key: str) -> Task:
+def _task(  # noqa: PLR0913 — by keyword, and each is a part of a task
+    task_id: str, organization_id: str, user_id: str, *, file_id: str, key: str, now: int
+) -> Task:
     """A new task, which is kept as long as its results."""
-    now = now_ms()
     return Task(
         task_id=task_id,
         organization_id=organization_id,
