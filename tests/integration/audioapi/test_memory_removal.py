@@ -102,6 +102,19 @@ def test_a_sessions_file_chunks_and_results_go_with_its_memory(streamed: Streame
     )
 
 
+def test_what_a_deletion_that_died_has_left_goes_with_the_tasks_next_job(
+    streamed: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process(streamed)
+    with monkeypatch.context() as dying:
+        dying.setattr(results, "remove", die)
+        with pytest.raises(DeadError):
+            removal.forget(streamed.owner, streamed.session_id, whole=True)
+    process(streamed)
+    assert {key.partition("/")[0] for key in streamed.objects()} == {"sessions"}
+    assert service.info(streamed.owner, streamed.session_id).download_url is None
+
+
 def test_the_file_stays_until_the_last_window_goes(
     streamed: Streamed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

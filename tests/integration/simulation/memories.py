@@ -400,9 +400,10 @@ def _wrong_of_task(recording: Recording, task: Task, *, whole: bool) -> Iterator
         yield f"a task failed: {task.error}"
         return
     result = results.result(task)
+    given_up = any("was not transcribed" in warning for warning in result.warnings)
     if result.urls is None or (result.windows, result.text is None) != (
         len(recording.windows),
-        False,
+        given_up,
     ):
         yield f"a task tells of {result.windows} windows, {result.text!r} and {result.urls}"
     sound = samples_of(_read(results.key(task.task_id, results.Name.AUDIO)))

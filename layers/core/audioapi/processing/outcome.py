@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audioapi.memories import windows
 from audioapi.observe import logger
-from audioapi.processing import results, store
+from audioapi.processing import removal, store
 from audioapi.processing.models import Status
 from audioapi.webhooks import service as webhooks
 
@@ -57,7 +57,7 @@ def tell(finished: Task) -> None:
     if memory:
         windows.tidy(memory)
     if finished.deleted:
-        results.remove(finished.task_id)
+        removal.finish(finished)
     webhooks.announce(
         finished.organization_id,
         finished.user_id,

@@ -19,6 +19,7 @@ from audioapi.streaming import store as streams
 if TYPE_CHECKING:
     from audioapi.identity import Principal
     from audioapi.memories.models import Deleted, Owner
+    from audioapi.processing.models import Task
 
 
 def delete(principal: Principal | None, memory_id: str, *, now: int) -> Deleted:
@@ -44,3 +45,12 @@ def forget(owner: Owner, recording_id: str, *, whole: bool) -> int:
         if session is None or same_owner(owner, session):
             removal.remove_audio(recording_id)
     return max((task.created_at for task in tasks), default=0)
+
+
+def finish(deleted: Task) -> None:
+    """Removes what a task kept whose memories were deleted: who did so may have died before. Of a
+    file that is there still, other tasks may have been begun since; a session's has this one.
+    """
+    results.remove(deleted.task_id)
+    if deleted.session_id:
+        removal.remove_audio(deleted.session_id)
