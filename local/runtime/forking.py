@@ -156,7 +156,11 @@ def load_native_client() -> None:
 
 
 def reseed() -> None:
-    """Python does it for `random` itself; `secrets` and `uuid4` ask the system each time."""
+    """Python does it for `random` itself; `secrets` and `uuid4` ask the system each time. `uuid1`
+    would ask the C library, which in forks of the same microsecond says the same.
+    """
+    if uuid := sys.modules.get("uuid"):
+        uuid._generate_time_safe = None  # noqa: SLF001 — Python's own way is left
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
 

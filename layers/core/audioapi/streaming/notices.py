@@ -10,13 +10,15 @@ import boto3
 
 from audioapi import settings
 from audioapi.observe import logger
-from audioapi.streaming import service, store
+from audioapi.streaming import frames, store
 from audioapi.streaming.models import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+    from audioapi.streaming.models import Session
 
 _HANDSHAKE_MS = 10_000
 
@@ -56,9 +58,15 @@ def greet(connection_id: str, frame: Mapping[str, Any]) -> bool:
 def _tell_end(session_id: str, frame: Mapping[str, Any]) -> None:
     for connection_id in store.connections(session_id):
         if (waiting := _not_greeted(connection_id)) and (session := store.session(session_id)):
-            greet(connection_id, service.greeting(waiting, session))
+            greet(connection_id, _greeting(waiting, session))
         _post(connection_id, frame)
         _hang_up(Connection(connection_id=connection_id, session_id=session_id))
+
+
+def _greeting(waiting: Connection, ended: Session) -> frames.Frame:
+    if waiting.resumed:
+        return frames.resumed(ended, next_seq=ended.next_seq)
+    return frames.created(ended)
 
 
 def _not_greeted(connection_id: str) -> Connection | None:
