@@ -160,7 +160,7 @@ def reseed() -> None:
     would ask the C library, which in forks of the same microsecond says the same.
     """
     if uuid := sys.modules.get("uuid"):
-        uuid._generate_time_safe = None  # noqa: SLF001 — Python's own way is left
+        vars(uuid)["_generate_time_safe"] = None  # Python's own way is left
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
 
