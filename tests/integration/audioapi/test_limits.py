@@ -131,8 +131,15 @@ def test_every_nth_chunk_is_acknowledged_with_what_is_durable(stack: Stack) -> N
     assert say(audio(b"", 6))["status"] == "error"
 
 
-@pytest.mark.parametrize("given", ["0", "1001", "x", "1.5", "-1"])
+@pytest.mark.parametrize("given", ["0", "1001", "x", "1.5", "-1", "9" * 5000, "٣"])
 def test_a_malformed_ack_every_refuses_the_handshake(stack: Stack, given: str) -> None:
     with pytest.raises(InvalidRequestError, match="ack_every must be a whole number"):
         service.connect(None, {"ack_every": given}, "c1", now=now_ms())
+    assert counter.counted() == 0
+
+
+@pytest.mark.parametrize("given", ["", "a" * 256, "nul\0"])
+def test_a_name_that_cannot_be_kept_refuses_the_handshake(stack: Stack, given: str) -> None:
+    with pytest.raises(InvalidRequestError, match="user_id must be 1 to 255 bytes"):
+        service.connect(None, {"user_id": given}, "c1", now=now_ms())
     assert counter.counted() == 0

@@ -224,6 +224,8 @@ def test_search_knows_owners_of_any_name(database_secret: None) -> None:
                         "noon|x",
                         "2026-11-21T12:00:00|x",
                         "2026-11-21T12:00:00+00:00|nul\0",
+                        "0001-01-01T00:00:00+14:00|x",
+                        "9999-12-31T23:59:59-14:00|x",
                     )
                 ),
             ],
@@ -237,6 +239,12 @@ def test_what_cannot_be_is_named(owner: Principal, name: str, values: list[str])
         assert (answer.status, answer.code) == (400, "INVALID_REQUEST"), value
         assert answer.body["field"] == name
         assert answer.body["error"]["message"].startswith(name)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999"])
+def test_the_ends_of_time_are_places(owner: Principal, moment: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{moment}+00:00|x".encode()).decode()
+    assert call("memory_list", key="key", cursor=cursor).status == 200
 
 
 def test_a_cursor_of_somebody_else_leads_into_the_callers_own(owner: Principal) -> None:

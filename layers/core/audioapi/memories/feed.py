@@ -41,7 +41,10 @@ class Position(NamedTuple):
         recorded_at = datetime.fromisoformat(moment)
         if recorded_at.tzinfo is None or "\0" in memory_id:
             raise ValueError(cursor)
-        return cls(recorded_at, memory_id)
+        try:
+            return cls(recorded_at.astimezone(UTC), memory_id)
+        except OverflowError as error:  # of the year 1 or 9999, and in UTC of another
+            raise ValueError(cursor) from error
 
 
 def page(

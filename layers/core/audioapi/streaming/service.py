@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, TypeVar
 
-from audioapi import objects, queues, settings
+from audioapi import objects, queues, settings, tenants
 from audioapi.identity import required, same_owner
 from audioapi.observe import logger, measure
 from audioapi.problems import (
@@ -259,11 +259,20 @@ def _user(principal: Principal | None, query: Mapping[str, str]) -> str | None:
     if principal is None:
         if not settings.streaming().allow_anonymous_streaming:
             raise InvalidKeyError
-        return named
+        return _named(named)
     principal.require("write")
     if named not in (None, principal.user_id):
         raise ForbiddenError("user_id is not the user of this key", user_id=named)
     return principal.user_id
+
+
+def _named(user_id: str | None) -> str | None:
+    if user_id is not None:
+        try:
+            tenants.check("user_id", user_id)
+        except ValueError as error:
+            raise InvalidRequestError(str(error), field="user_id") from error
+    return user_id
 
 
 def _visible(principal: Principal | None, session_id: str, *, scope: str) -> Session:

@@ -22,6 +22,18 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _PORTS = {"https": 443, "http": 80}
 _FIRST_FREE_PORT = 1024  # below are other protocols' own
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOBODYS = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT relays
+        "192.88.99.0/24",  # relays from 6to4
+        "192.175.48.0/24",  # AS112
+        "2001::/23",  # protocols' own: AMT, AS112, ORCHIDv2, Drone Remote ID and others
+        "2620:4f:8000::/48",  # AS112
+    )
+]
+"""Public by the registries, and no host's: they are for protocols."""
 
 
 class TargetError(Exception):
@@ -86,9 +98,12 @@ def resolve(target: Target, *, private_allowed: bool, seconds: float) -> list[st
 def is_public(address: str) -> bool:
     """Whether it is a unicast address of the internet, told by itself: an IPv6 address that stands
     for an IPv4 one (mapped, NAT64, 6to4, Teredo) is none, as its own answer depends on the network.
+    https://www.iana.org/assignments/iana-ipv4-special-registry
     https://www.iana.org/assignments/iana-ipv6-special-registry
     """
     ip = ipaddress.ip_address(address)
+    if any(ip in network for network in _NOBODYS):
+        return False
     if isinstance(ip, ipaddress.IPv4Address):
         return ip.is_global and not ip.is_multicast
     stands_for_ipv4 = ip.sixtofour is not None or ip.teredo is not None
