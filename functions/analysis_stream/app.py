@@ -38,7 +38,11 @@ def analyze(request: Request) -> Response:
     content_type = request.headers.get("content-type")
     with intake.opened(caller, content_type, web.body(request)) as (source, goal):
         analysis = _result(service.analyse(caller, source, goal=goal))
-    return Response(analysis.model_dump_json(), media_type="application/json")
+    return Response(
+        analysis.model_dump_json(),
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 def _analysed(caller: Principal, request: Request) -> Generator[sse.Frame]:

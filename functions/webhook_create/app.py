@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from audioapi import http, idempotency, identity, settings
 from audioapi.webhooks import service
-from audioapi.webhooks.models import CreatedWebhook, NewWebhook
+from audioapi.webhooks.models import CreatedWebhook, MadeWebhook, NewWebhook
 
 settings.webhooks()
 settings.idempotency()
@@ -17,10 +17,10 @@ app = http.resolver()
 def create_webhook(webhook: NewWebhook) -> CreatedWebhook:
     caller = identity.required(http.caller(app))
 
-    def create() -> CreatedWebhook:
-        return service.create(caller, webhook, idempotency.key_of(app))
+    def create() -> MadeWebhook:
+        return MadeWebhook(id=service.create(caller, webhook, idempotency.key_of(app)).id)
 
-    return idempotency.once(app, caller, create, CreatedWebhook)
+    return service.created(caller, idempotency.once(app, caller, create, MadeWebhook))
 
 
 lambda_handler = http.handler(app, scope="write")

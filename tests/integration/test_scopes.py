@@ -1,5 +1,5 @@
-"""Every route asks who calls, and what for, before it reads anything of what was sent:
-docs/security.md has the table that is walked here.
+"""Every route asks who calls, and what for, before it reads anything of what was sent, and its
+answers are for nobody else: docs/security.md has the table that is walked here.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def answer(route: str, key: str | None, body: str) -> tuple[int, dict[str, Any]]
     event["pathParameters"] = dict.fromkeys(re.findall(r"{(\w+)}", path), "x")
     event["body"] = body
     response = handler(ROUTES[route])(event, Context())
+    assert response["headers"]["Cache-Control"] in ("no-store", "private, no-cache")
     text = response.get("body") or "{}"
     problem = "json" in response["headers"].get("Content-Type", "")
     return response["statusCode"], json.loads(text) if problem else {}

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from audioapi.identity import Principal
 
 
+_FOR_ONE = "no-store"  # https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.5
+
+
 class Resolver(APIGatewayHttpResolver):
     """Answers every failure with a problem, in its family's `dialect`."""
 
@@ -92,7 +95,8 @@ def handler(
 
     With a `scope`, or one for each method, only callers who have it are let in, and `nobody_too`
     those without any credential. Everybody else is refused before the request's body, path or
-    query are looked at, so that nothing can be learnt from them, or be broken by them.
+    query are looked at, so that nothing can be learnt from them, or be broken by them. What they
+    are answered is theirs alone, and kept by no cache: it may hold addresses that open a file.
     """
 
     @logger.inject_lambda_context(clear_state=True)
@@ -107,7 +111,10 @@ def handler(
                 app.context["caller"] = _admitted(event, wanted, nobody_too=nobody_too)
             except Exception as error:  # noqa: BLE001 — the outermost edge, as `unknown` is
                 return _refusal(error, request_id, app.dialect)
-        return app.resolve(event, context)
+        answer = app.resolve(event, context)
+        if scope is not None:
+            answer["headers"].setdefault("Cache-Control", _FOR_ONE)
+        return answer
 
     return lambda_handler
 
@@ -168,7 +175,11 @@ def _refusal(error: Exception, request_id: str, dialect: problems.Dialect) -> di
     problem = known or problems.INTERNAL
     return {
         "statusCode": int(problem.status),
-        "headers": {"Content-Type": problems.CONTENT_TYPE, **problem.headers},
+        "headers": {
+            "Content-Type": problems.CONTENT_TYPE,
+            "Cache-Control": _FOR_ONE,
+            **problem.headers,
+        },
         "body": json.dumps(problems.body(problem, request_id, dialect)),
         "isBase64Encoded": False,
         "cookies": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -263,6 +264,20 @@ def test_deliveries_are_paged_newest_first() -> None:
 def test_a_page_that_is_none(query: dict[str, str], field: str) -> None:
     answer = call("deliveries", create(URL)["id"], query=query)
     assert (answer.status, answer.body["field"]) == (422, field)
+
+
+def test_no_secret_outlives_its_webhook(stack: Stack) -> None:
+    body = {"url": URL}
+    first = call("create", body=body, idempotency_key="17")
+    assert call("create", body=body, idempotency_key="17").body == first.body
+    assert call("delete", first.body["id"]).status == 200
+    again = call("create", body=body, idempotency_key="17")
+    assert (again.status, again.body["code"]) == (404, "NOT_FOUND")
+    kept = [
+        boto3.client("dynamodb").scan(TableName=stack.resources[table].properties["TableName"])
+        for table in ("IdempotencyTable", "WebhooksTable")
+    ]
+    assert first.body["secret"] not in json.dumps(kept, default=str)
 
 
 def test_a_replay_is_one_however_often_it_is_asked_for_with_one_key() -> None:

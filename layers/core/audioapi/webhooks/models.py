@@ -116,6 +116,12 @@ class CreatedWebhook(WebhookInfo):
         return cls(**_shown(webhook), secret=webhook.secret)
 
 
+class MadeWebhook(BaseModel):
+    """What is kept of the answer to a request: the secret would outlive its webhook."""
+
+    id: str
+
+
 class WebhookList(BaseModel):
     """All of a caller's webhooks, oldest first."""
 

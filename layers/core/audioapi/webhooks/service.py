@@ -22,6 +22,7 @@ from audioapi.webhooks.models import (
     DeliveryInfo,
     DeliveryPage,
     EventType,
+    MadeWebhook,
     NewWebhook,
     Webhook,
     WebhookInfo,
@@ -77,6 +78,11 @@ def create(
         return CreatedWebhook.of(store.add(new))
     except store.NoSlotError as error:
         raise LimitExceededError("WEBHOOKS_PER_CALLER", store.SLOTS) from error
+
+
+def created(caller: Principal, made: MadeWebhook) -> CreatedWebhook:
+    """Raises NotFoundError if it was deleted since."""
+    return CreatedWebhook.of(_visible(caller, made.id))
 
 
 def own_webhooks(caller: Principal) -> WebhookList:
