@@ -45,7 +45,7 @@ def http_event(
     cookies = [
         cookie.strip()
         for line in request.headers.getall("Cookie", ())
-        for cookie in line.split(";")
+        for cookie in _text(line).split(";")
     ]
     query = _joined(parse_qsl(raw_query, keep_blank_values=True))
     return {
@@ -75,7 +75,7 @@ def _context(
             "path": path_of(request),
             "protocol": f"HTTP/{request.version.major}.{request.version.minor}",
             "sourceIp": request.remote or "",
-            "userAgent": request.headers.get("User-Agent", ""),
+            "userAgent": _text(request.headers.get("User-Agent", "")),
         },
         "requestId": request_id,
         "routeKey": route_key,
@@ -87,7 +87,7 @@ def _context(
 
 def _headers(request: web.BaseRequest, length: int, at: int) -> dict[str, str]:
     headers = _joined(
-        (name.lower(), value)
+        (name.lower(), _text(value))
         for name, value in request.headers.items()
         if name.lower() not in _NOT_FORWARDED
     )
@@ -100,6 +100,17 @@ def _headers(request: web.BaseRequest, length: int, at: int) -> dict[str, str]:
         "x-forwarded-port": request.host.rpartition(":")[2] if ":" in request.host else "80",
         "x-forwarded-proto": request.scheme,
     }
+
+
+def _text(value: str) -> str:
+    """Bytes that are no UTF-8, which aiohttp hands over as lone surrogates, are taken for Latin-1:
+    no function could write down what it got (RFC 9110 §5.5).
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("latin-1")
+    return value
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -95,6 +95,21 @@ async def test_localhost_is_both_of_its_addresses(address: str) -> None:
     assert invoker.events["http"][0]["requestContext"]["http"]["sourceIp"] == address
 
 
+async def test_headers_that_are_no_text_are_latin_1() -> None:
+    invoker = functions()
+    async with serving(invoker) as gateway:
+        reader, writer = await asyncio.open_connection("localhost", gateway.port)
+        head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        writer.write(head + b"User-Agent: \xff\r\nX-Name: caf\xe9\r\nCookie: a=\xfc\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+        await _close(writer)
+
+    [event] = invoker.events["http"]
+    assert event["headers"]["x-name"] == "caf\u00e9"
+    assert event["requestContext"]["http"]["userAgent"] == "\u00ff"
+    assert event["cookies"] == ["a=\u00fc"]
+
+
 async def test_a_session_in_the_path_arrives_as_a_parameter() -> None:
     invoker = functions()
     async with serving(invoker) as gateway:
