@@ -114,7 +114,9 @@ class Functions:
 
 def _kept(resolver: BaseRouter) -> Callable[[], object]:
     """Powertools keeps the request where all have it: on Lambda there is one at a time."""
-    event, context, more = BaseRouter.current_event, BaseRouter.lambda_context, {**resolver.context}
+    event = getattr(BaseRouter, "current_event", None)  # before the first request, there is none
+    context = getattr(BaseRouter, "lambda_context", None)
+    more = {**resolver.context}
 
     def put_back() -> None:
         BaseRouter.current_event, BaseRouter.lambda_context = event, context
