@@ -114,8 +114,8 @@ class Functions:
 
 def _kept(resolver: BaseRouter) -> Callable[[], object]:
     """Powertools keeps the request where all have it: on Lambda there is one at a time."""
-    event = getattr(BaseRouter, "current_event", None)  # before the first request, there is none
-    context = getattr(BaseRouter, "lambda_context", None)
+    event: Any = getattr(BaseRouter, "current_event", None)  # none before the first request
+    context: Any = getattr(BaseRouter, "lambda_context", None)
     more = {**resolver.context}
 
     def put_back() -> None:
