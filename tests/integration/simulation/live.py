@@ -282,6 +282,7 @@ class Talk:
     session_id: str = ""
     ended: bool = False
     starting: bool = False
+    answered: bool = False
 
     @property
     def over(self) -> bool:
@@ -290,13 +291,14 @@ class Talk:
 
     def begun(self, api: Api) -> bool:
         """Whether there is a session."""
-        while self.starting and not self.session_id and not self.speakers[0].over:
+        while self.starting and not self.answered:
             self.world.scheduler.sleep(1)
         if not self.starting:
             self.starting = True
             asked = Asked({"suffix": ".wav", "ttl_seconds": _TTL_SECONDS}, once=self.once)
             answer = api.insist(f"{self.name} starts", "live_start", asked=asked)
             self.session_id = answer.body["session_id"] if answer and answer.good else ""
+            self.answered = True
         return bool(self.session_id)
 
     def log(self) -> Iterator[tuple[int, Any]]:
