@@ -298,6 +298,21 @@ def test_a_chunk_that_is_not_counted_is_waited_for_too(
     assert samples(stack, session_id) == AUDIO * 2
 
 
+def test_a_chunk_that_only_the_greeting_acknowledged_is_waited_for(
+    stack: Stack, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its function died before the commit, and its client came back."""
+    chunks.put(session_id, AUDIO, seq=0, order="")
+    assert connect("c2", session_id=session_id)["next_seq"] == 1
+    say(CLOSE, "c2")
+    with monkeypatch.context() as late:
+        late.setattr(objects, "sizes", lambda *_, **__: iter(()))
+        assembly.assemble_session(session_id)
+    assert kept(session_id).status is Status.SEALED
+    assembly.assemble_session(session_id)
+    assert samples(stack, session_id) == AUDIO
+
+
 def test_the_furthest_of_chunks_that_come_at_once_stays_known(session_id: str) -> None:
     known = kept(session_id)
     for seq in (2, 1):

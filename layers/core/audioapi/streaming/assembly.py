@@ -146,7 +146,7 @@ def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
     """Whether less is listed than was acknowledged: S3 lists late, or somebody deletes."""
     if sealed.deleted:
         return False
-    if sealed.last_seq is not None and found.last_seq < sealed.last_seq:
+    if (found.numbered or found.empty) and found.last_seq + 1 < _acknowledged(sealed):
         return True
     folded = sealed.folded_chunks if found.folded_to else 0
     return folded is not None and folded + len(found.names) < sealed.total_chunks
@@ -154,8 +154,12 @@ def _is_short(sealed: Session, found: chunks.ChunkList) -> bool:
 
 def _expected(sealed: Session) -> int:
     """How many numbered chunks there should be, as far as anybody said."""
-    acknowledged = 0 if sealed.last_seq is None else sealed.last_seq + 1
-    return max(acknowledged, sealed.expected_chunks or 0)
+    return max(_acknowledged(sealed), sealed.expected_chunks or 0)
+
+
+def _acknowledged(sealed: Session) -> int:
+    """The number behind the furthest chunk that a client was told of, as far as that is known."""
+    return max(sealed.next_seq, 0 if sealed.last_seq is None else sealed.last_seq + 1)
 
 
 @dataclass

@@ -174,7 +174,10 @@ def next_seq(session: Session) -> int:
 def greeting(connection: Connection, session: Session) -> frames.Frame:
     """What a connection is told of the session that it streams into."""
     if connection.resumed:
-        return frames.resumed(session, next_seq=next_seq(session))
+        following = next_seq(session)
+        if following > session.next_seq:  # to its client, all before it is acknowledged by this
+            store.note_next_seq(session.session_id, following)
+        return frames.resumed(session, next_seq=following)
     return frames.created(session)
 
 
