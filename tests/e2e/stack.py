@@ -157,6 +157,14 @@ def answer(status: int, response: HTTPResponse | HTTPError) -> Answer:
     return Answer(status, headers, json.loads(response.read()))
 
 
+def is_called(process: psutil.Process, name: str) -> bool:
+    """Whether that is its name, and it is there still."""
+    try:
+        return bool(process.name() == name)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def runs_ffmpeg(process: psutil.Process) -> bool:
     try:
         return any("ffmpeg" in child.name() for child in process.children())

@@ -16,7 +16,7 @@ import webvtt
 from local.stack.seed import ORGANIZATION, USER
 from tests.audio import chunks, pcm, samples_of, wav
 from tests.e2e.live import breath, quiet
-from tests.e2e.stack import kill
+from tests.e2e.stack import is_called, kill
 from tests.e2e.wire import CLOSE, chunk, connected
 from tests.patience import until
 
@@ -160,7 +160,7 @@ def test_a_database_that_is_away_costs_nothing(tuned: Stack) -> None:
     """For so long that it is missed: it doesn't refuse connections, it answers nobody."""
     before = finished(tuned, process(tuned, "before", SHORT))
     below = psutil.Process(tuned.pid).children(recursive=True)
-    servers = [process_ for process_ in below if process_.name() == "postgres"]
+    servers = [process_ for process_ in below if is_called(process_, "postgres")]
     assert servers
     answers: list[Answer] = []
     try:
