@@ -4,10 +4,8 @@ answers are for nobody else: docs/security.md has the table that is walked here.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import pytest
 from audioapi import identity
 from audioapi.identity import Principal
 from local.template import reader
+from tests.integration.audioapi.functions import app
 from tests.unit.audioapi.context import Context
 
 if TYPE_CHECKING:
@@ -36,13 +35,13 @@ HOSTILE = {
 }
 
 
-def template_routes() -> dict[str, Path]:
+def template_routes() -> dict[str, str]:
     """The folder of each route's function."""
     resources = reader.read(Path("template.yaml"))["Resources"].values()
     return {
         f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}": Path(
             function["Properties"]["CodeUri"]
-        )
+        ).name
         for function in resources
         if function["Type"] == "AWS::Serverless::Function"
         for event in (function["Properties"].get("Events") or {}).values()
@@ -60,16 +59,6 @@ def _keys(stack: Stack, database_secret: None) -> None:
         identity.put_api_key(scope, Principal("alice", "acme", (scope,)))
 
 
-@cache
-def handler(folder: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"{folder.name}_scopes", folder / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.lambda_handler
-
-
 def answer(route: str, key: str | None, body: str) -> tuple[int, dict[str, Any]]:
     """With a path whose variables are nonsense."""
     method, path = route.split(" ")
@@ -80,7 +69,7 @@ def answer(route: str, key: str | None, body: str) -> tuple[int, dict[str, Any]]
     event["queryStringParameters"] = {"limit": "many"}
     event["pathParameters"] = dict.fromkeys(re.findall(r"{(\w+)}", path), "x")
     event["body"] = body
-    response = handler(ROUTES[route])(event, Context())
+    response = app(ROUTES[route]).lambda_handler(event, Context())
     assert response["headers"]["Cache-Control"] in ("no-store", "private, no-cache")
     text = response.get("body") or "{}"
     problem = "json" in response["headers"].get("Content-Type", "")

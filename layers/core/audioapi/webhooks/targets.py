@@ -29,7 +29,7 @@ _NOBODYS = [
         "192.52.193.0/24",  # AMT relays
         "192.88.99.0/24",  # relays from 6to4
         "192.175.48.0/24",  # AS112
-        "2001::/23",  # protocols' own: AMT, AS112, ORCHIDv2, Drone Remote ID and others
+        "2001::/23",  # protocols' own: Teredo, AMT, AS112, ORCHIDv2, Drone Remote ID and others
         "2620:4f:8000::/48",  # AS112
     )
 ]
@@ -106,8 +106,7 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(ip, ipaddress.IPv4Address):
         return ip.is_global and not ip.is_multicast
-    stands_for_ipv4 = ip.sixtofour is not None or ip.teredo is not None
-    return ip in _GLOBAL_UNICAST and ip.is_global and not stands_for_ipv4
+    return ip in _GLOBAL_UNICAST and ip.is_global and ip.sixtofour is None
 
 
 def _check(url: str, parts: SplitResult, host: str) -> None:
